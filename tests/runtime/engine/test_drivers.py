@@ -1,5 +1,6 @@
 """A session on threads, one in virtual time and an audit answer equally: one engine decides in all."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.sensor import Sample
+from sensemble_sensors.supervision import suite
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.certain import certain
@@ -121,6 +123,7 @@ class OnThreads:
 
     def __init__(self, session: Session) -> None:
         self.found: list[Prediction] = []
+        self.moments: list[Event] = []
         self._session, self._stream = session, session.stream()
         self._puppets: dict[str, Puppet] = {}
 
@@ -141,6 +144,9 @@ class OnThreads:
 
     def _await(self, kind: type[Prediction | Event]) -> None:
         for item in self._stream:
+            if isinstance(item, Event) and item.label:
+                self.moments.append(item)
+                continue
             self.found += [item] if isinstance(item, Prediction) else []
             if isinstance(item, kind):
                 return
@@ -150,14 +156,17 @@ class OnThreads:
 @given(steps=STEPS)
 def test_threads_change_no_answer(bundle: Bundle, steps: list[tuple[str, int | None, float]]) -> None:
     policy = Policy(align=0.0)
-    now, virtual, found = 100.0, VirtualSession(bundle, policy), []
+    now, virtual, found = 100.0, VirtualSession(bundle, policy), list[Prediction | Event]()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sensor_host, "monotonic", lambda: now)
+        # Made-up seconds pass while a real read waits: they are not its code's.
+        patient = {phase: (math.inf, *rest) for phase, (_, *rest) in suite.PATIENCE.items()}
+        patch.setattr(suite, "PATIENCE", patient)
         with Session(bundle, policy=policy, health=None) as session:
             live = OnThreads(session)
             for modality, label, wait in [*((m, None, 0.5) for m in MODALITIES), *steps]:
                 now += wait
-                found += [item for item in virtual.advance(now) if isinstance(item, Prediction)]
+                found += virtual.advance(now)
                 if label is not None:
                     live.show(modality, label, now)
                     for sample in shown(modality, label, now) if modality in virtual.attached else ():
@@ -168,6 +177,9 @@ def test_threads_change_no_answer(bundle: Bundle, steps: list[tuple[str, int | N
                         virtual.unplug(modality, now)
                     else:
                         virtual.plug(modality, modality, now)
-                found += [item for item in virtual.advance(now) if isinstance(item, Prediction)]
+                found += virtual.advance(now)
             patch.undo()
-    assert said(live.found) == said(found)
+    assert said(live.found) == said([item for item in found if isinstance(item, Prediction)])
+    moments = [item for item in found if isinstance(item, Event) and item.label]
+    assert live.moments == moments[: len(live.moments)]
+    assert len(moments) - len(live.moments) <= 2, "those of the last answer"

@@ -4,14 +4,32 @@ import { believe, likeliest, RARE, strangeOf } from "./belief";
 import { opinionOf, type Classifier, type Evidence } from "./classifier";
 import { Opinion, type Doubt } from "./opinion";
 
+const NONE = -20; // the log-odds of a known scene where no sensor is familiar
+
+/** An answer, and its parts: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
+export interface Fused {
+  opinion: Opinion;
+  classes: ArrayLike<number>;
+  known: number;
+}
+
 /** Return the answer of the sensors of a subset alone, by what a window of each says; one that `lies` lacks lies as any does. */
-export function answer({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Opinion {
+export function answer(classifier: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Opinion {
+  return fused(classifier, evidence, subset, lies).opinion;
+}
+
+/** Return the same with its parts. */
+export function fused({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Fused {
   const live = subset.filter((modality) => evidence.get(modality)!.familiar);
-  if (!live.length) return new Opinion(new Float32Array(labels.length).fill(1 / labels.length), threshold, labels, "unfamiliar");
+  if (!live.length) {
+    const classes = new Float32Array(labels.length).fill(1 / labels.length);
+    return { opinion: new Opinion(classes, threshold, labels, "unfamiliar"), classes, known: NONE };
+  }
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
-  const found = Float32Array.from(believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length));
+  const { probabilities, classes, known } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length);
+  const found = Float32Array.from(probabilities);
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
-  return new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure);
+  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), classes, known };
 }

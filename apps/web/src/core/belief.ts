@@ -14,12 +14,13 @@ const LEAST = 0.01; // of an opinion is no evidence
 /** The probability of each class. */
 export type Shares = ArrayLike<number>;
 
-/** Return the probabilities of one input, by what its live sensors say, one at least, and how many others are strange; the others as `fuse` takes them. */
-export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): ArrayLike<number> {
-  const fused = fuse(live.map(({ classes }) => classes), lies, redundancy, task);
+/** Return the answer to one input, by what its live sensors say, one at least, and how many others are strange, and its parts: the classes, if it shows one, and the log-odds that it does; the others as `fuse` takes them. */
+export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): { probabilities: Shares; classes: Shares; known: number } {
+  const classes = fuse(live.map((one) => one.classes), lies, redundancy, task);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
-  if (!excess.length) return fused;
-  return doubted(fused, live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!, task);
+  if (!excess.length) return { probabilities: classes, classes, known: 0 };
+  const known = live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!;
+  return { probabilities: doubted(classes, known, task), classes, known };
 }
 
 /** Return which of the unfamiliar sensors speak against a known scene, by whether each is far and its device: a far one does if an earlier one is far, but none of its own device. */

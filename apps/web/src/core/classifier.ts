@@ -1,6 +1,7 @@
 // What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
 
 import type { InputSpec } from "./spec";
+import type { TimelineCalibration } from "./timeline";
 import { calibrated, doubted, familiar, isFar, logits, type Head, type Task } from "./head";
 
 export interface ModalityCalibration {
@@ -18,6 +19,7 @@ export interface Calibration {
   redundancy: number;
   modalities: Record<string, ModalityCalibration>;
   familiar: Record<string, number>;
+  timeline?: TimelineCalibration | null;
 }
 
 /** What a window of one modality says. */
@@ -54,6 +56,8 @@ export class Classifier {
   readonly threshold: number;
   /** How far sensors repeat each other, from 0 to 1. */
   readonly redundancy: number;
+  /** The numbers of the timeline; null if nothing was fitted. */
+  readonly timeline: TimelineCalibration | null;
   private readonly modalities: readonly string[];
 
   constructor(
@@ -65,6 +69,7 @@ export class Classifier {
     this.modalities = Object.keys(specs).sort();
     this.task = head.task;
     ({ threshold: this.threshold, redundancy: this.redundancy } = calibration);
+    this.timeline = calibration.timeline ?? null;
   }
 
   /** Return what a window says, by its embedding. */

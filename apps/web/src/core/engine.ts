@@ -8,6 +8,7 @@ import { FAULTS, type SessionEvent } from "./events";
 import { LiveSet, type Answering, type WindowEmbedding, type PoppedWindow, type Prediction } from "./live_set";
 import type { Sample } from "./spec";
 import { earliest, Suite, type ReaderOrder, type SensorView, type UsedSample } from "./suite";
+import { happeningWords } from "./timeline";
 
 /** Seconds that a complete window waits for others that are due, and an encoded one for those that are being encoded. */
 const ALIGN = 0.01;
@@ -114,7 +115,7 @@ export class Engine extends Suite<Output> {
   override deadline(): number | null {
     const turns = this.liveSet.ready.filter((modality) => !this.aligning.has(modality) && !this.isAtWork(modality)).map((modality) => this.turn(modality));
     const waits = [...this.overdue.values()].map((end) => this.now + Math.min(end - this.ran.seconds, GAP));
-    return earliest([...waits, ...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.expiry && this.expiry * (1 + Number.EPSILON)]);
+    return earliest([...waits, ...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.liveSet.nextEnd, this.expiry && this.expiry * (1 + Number.EPSILON)]);
   }
 
   // What a suite asks.
@@ -150,6 +151,7 @@ export class Engine extends Suite<Output> {
       this.noteLiveSet();
     }
     if (this.expiry !== null && this.now > this.expiry) this.noteLiveSet();
+    this.noteMoments();
   }
 
   // Turns.
@@ -222,10 +224,20 @@ export class Engine extends Suite<Output> {
     for (const { modality } of together) this.unpooled.delete(modality);
     const prediction = this.liveSet.fuse(together, this.now);
     this.noteLiveSet();
-    if (!prediction) return;
-    this.prediction = prediction;
-    Object.assign(this.latencies, prediction.latencies);
-    this.out.push({ prediction });
+    if (prediction) {
+      this.prediction = prediction;
+      Object.assign(this.latencies, prediction.latencies);
+      this.out.push({ prediction });
+    }
+    this.noteMoments();
+  }
+
+  /** Report what began and ended. */
+  private noteMoments(): void {
+    for (const happening of this.liveSet.moments(this.now)) {
+      const { kind, ...rest } = happening;
+      this.out.push({ event: { time: this.now, kind, modality: "", sensor: "", text: happeningWords(happening), ...rest } });
+    }
   }
 
   /** Take a modality out of the live set, as its encoder failed; a retry reports only what is new. */

@@ -10,4 +10,10 @@ export interface SessionEvent {
   modality: string; // empty where it concerns the session as a whole
   sensor: string; // empty where it concerns no single sensor
   text: string;
+  /** Of what `began` or `ended`: the class, when, how sure, and by which sensors. */
+  label?: string;
+  began?: number;
+  ended?: number | null;
+  confidence?: number;
+  sensors?: string[];
 }

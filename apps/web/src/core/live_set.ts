@@ -1,7 +1,7 @@
 // The modalities that are attached and live, and predictions from them: the runtime's `engine/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
-import { answer } from "./answer";
+import { answer, fused } from "./answer";
 import { Belief } from "./belief";
 import type { Classifier, Evidence } from "./classifier";
 import { Debounced } from "./debounce";
@@ -11,6 +11,7 @@ import { kindOf } from "./kinds";
 import { Opinion } from "./opinion";
 import { SensembleError, type InputSpec, type Sample, type Window } from "./spec";
 import { nameOf } from "./subsets";
+import { Timeline, type Happening } from "./timeline";
 import type { WindowRing } from "./windows";
 
 /** Windows that are pooled together end within so many seconds: the runtime's `Policy.skew`. */
@@ -76,17 +77,36 @@ export class LiveSet {
   private readonly embeddings = new Map<string, WindowEmbedding>();
   private readonly unfamiliar = new Debounced();
   private readonly suspected = new Debounced();
-  private belief: Belief;
-  private asked: Classifier;
+  private belief!: Belief;
+  private asked!: Classifier;
+  private timeline: Timeline | null = null;
+  private readonly happened: Happening[] = [];
   private readonly sensors = new Map<string, string>();
 
   constructor(private readonly bundle: Answering) {
-    this.asked = bundle.classifier;
-    this.belief = this.unbiased();
+    this.begin();
   }
 
-  private unbiased(): Belief {
-    return new Belief(Object.keys(this.bundle.specs).sort());
+  private begin(): void {
+    this.finish();
+    this.asked = this.bundle.classifier;
+    this.belief = new Belief(Object.keys(this.bundle.specs).sort());
+    this.timeline = this.asked.task === "multi-class" ? new Timeline(this.asked.timeline, this.asked.labels) : null;
+  }
+
+  /** End what goes on: no more answers come. */
+  finish(): void {
+    if (this.timeline) this.happened.push(...this.timeline.end());
+  }
+
+  /** Return what began and ended since the last call. */
+  moments(now: number): Happening[] {
+    return [...this.happened.splice(0), ...(this.timeline?.passTo(now) ?? [])];
+  }
+
+  /** When what goes on ends if no answer comes before; null if nothing does. */
+  get nextEnd(): number | null {
+    return this.timeline?.deadline ?? null;
   }
 
   /** The modalities with a window to encode, sorted. */
@@ -159,7 +179,7 @@ export class LiveSet {
   /** Add new embeddings to the live set and predict; embeddings of removed modalities are ignored. */
   fuse(encoded: WindowEmbedding[], now: number): Prediction | null {
     const { classifier } = this.bundle;
-    if (classifier !== this.asked) [this.asked, this.belief] = [classifier, this.unbiased()]; // another head: what sensors said counts no more
+    if (classifier !== this.asked) this.begin(); // another head: what sensors said counts no more
     const current = encoded.filter(({ modality, ring }) => this.windows.get(modality) === ring);
     const fresh = [...new Map(current.map((one) => [one.modality, one])).values()];
     for (const one of fresh) {
@@ -173,11 +193,12 @@ export class LiveSet {
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
     const evidence = new Map(shown.map(({ modality, embedding }) => [modality, { ...classifier.evidence(modality, embedding), familiar: !unfamiliar.includes(modality) }]));
-    const whole = answer(classifier, evidence, near, lies);
+    const { opinion: whole, classes, known } = fused(classifier, evidence, near, lies);
     const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
     const suspect = this.suspect(opinions, unfamiliar, live, now);
     const trusted = without(suspect === null ? [] : [suspect], live);
     const embeddings = this.vectors(trusted);
+    if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted));
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(
       whole,

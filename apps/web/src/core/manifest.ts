@@ -85,7 +85,7 @@ const entries = (check: Check): Check => (raw, field) => {
 const struct = (checks: Record<string, Check>): Check => (raw, field) => {
   entries(() => {})(raw, field);
   for (const key of new Set([...Object.keys(checks), ...Object.keys(raw as object)])) {
-    if (!Object.hasOwn(raw as object, key) && checks[key] === maybe) continue;
+    if (!Object.hasOwn(raw as object, key) && [maybe, TIMELINE].includes(checks[key])) continue;
     if (!Object.hasOwn(raw as object, key)) refuse(join(field, key), "missing");
     if (!Object.hasOwn(checks, key)) refuse(join(field, key), "unknown field");
     checks[key]((raw as Record<string, unknown>)[key], join(field, key));
@@ -94,6 +94,11 @@ const struct = (checks: Record<string, Check>): Check => (raw, field) => {
 const join = (field: string, key: string): string => (field ? `${field}.${key}` : key);
 const fields = (names: string, check: Check): Record<string, Check> => Object.fromEntries(names.split(" ").map((name) => [name, check]));
 
+const TIMELINE = optional(struct({
+  ...fields("evidence usual asked", number),
+  dwell: entries(number),
+  sets: entries(struct({ ...fields("threshold hours", number), false: integer, found: optional(number) })),
+})); // may be missing
 const FILE_ENTRY = struct({ path: string, bytes: integer, sha256: string });
 const SPEC = struct({
   ...fields("modality dtype kind device", string),
@@ -124,6 +129,7 @@ const MANIFEST = struct({
     groups: integer,
     modalities: entries(struct({ ...fields("temperature power", number), ...fields("examples groups", integer) })),
     familiar: entries(number),
+    timeline: TIMELINE,
   }),
   audited: entries(struct({ ...fields("accuracy low high", number), n: integer })),
 });

@@ -132,7 +132,7 @@ export class SessionState {
 
   private happened(event: SessionEvent): void {
     const { kind, modality, text } = event;
-    if (kind === "live") return; // answers name their live set
+    if (kind === "live" || event.label) return; // answers name their live set and what they see
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
     if (kind === "detached") this.fresh.delete(modality);
     this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${inWords(kind, text)}`, fault: FAULTS.includes(kind) });

@@ -58,6 +58,7 @@ class Classifier:
         threshold: the confidence from which an answer is sure.
         redundancy: how far sensors repeat each other, in [0, 1].
         devices: by modality, the device of its sensor, if any.
+        timeline: the numbers of the timeline; None if nothing was fitted.
     """
 
     def __init__(
@@ -69,7 +70,7 @@ class Classifier:
         devices: Mapping[str, str | None] = MappingProxyType({}),
     ) -> None:
         self.labels, self.task, self.threshold = labels, head.task, calibration.threshold
-        self.redundancy = calibration.redundancy
+        self.redundancy, self.timeline = calibration.redundancy, calibration.timeline
         self._head, self._calibration = head, calibration
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
         self.devices = {modality: devices.get(modality) for modality in self._rows}

@@ -1,7 +1,7 @@
 """The contents of a bundle's `manifest.json` as dataclasses: encoders, head, labels and provenance."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Literal
 
@@ -107,6 +107,61 @@ class ModalityCalibration:
 
 
 @dataclass(frozen=True, slots=True)
+class SetThreshold:
+    """The threshold of a set of sensors, and what it gave on streams."""
+
+    threshold: Annotated[float, (-30, 30)]  # the log-odds from which a class is going on
+    hours: Annotated[float, (1e-6, 1e6)]  # of the streams
+    false: Count  # events in them that were none
+    found: Share | None  # of their spans; None without one
+
+    @property
+    def bound(self) -> float:
+        """False events an hour that there are at most, with a probability of 95 %, in such streams."""
+        return poisson_bound(self.false) / self.hours
+
+
+@dataclass(frozen=True, slots=True)
+class TimelineCalibration:
+    """The numbers of the timeline (`engine.timeline`), fitted on the streams of `calibrate`."""
+
+    evidence: Annotated[float, (0.01, 100)]  # windows that a second of overlapping windows counts for
+    usual: Annotated[float, (0.1, 86_400)]  # seconds that a class lasts
+    dwell: dict[str, Annotated[float, (0.1, 86_400)]]  # of a class, where its spans say so
+    asked: Annotated[float, (1e-6, 1e6)]  # false events an hour that were asked for
+    sets: dict[str, SetThreshold]  # by set of sensors, joined with `+`; at least one
+
+    def threshold(self, sensors: Iterable[str]) -> float:
+        """Return the threshold of a live set; of one that was not fitted, the highest."""
+        own = self.sets.get("+".join(sorted(sensors)))
+        return max(one.threshold for one in self.sets.values()) if own is None else own.threshold
+
+    @property
+    def promise(self) -> str:
+        """The promise about false events, and its price, in words."""
+        most = max(self.sets.values(), key=lambda one: one.bound)
+        every = self.sets[max(self.sets, key=lambda name: name.count("+"))]
+        price = "" if every.found is None else f"; {100 * every.found:.0f} % of the moments are found"
+        if most.bound <= self.asked * (1 + 1e-9):
+            return f"promised: at most {self.asked:g} false events an hour, by {most.hours:.1f} hours{price}"
+        needed = poisson_bound(0) / self.asked
+        return (
+            f"promised to {most.bound:.2g} false events an hour, not {self.asked:g}: {most.hours:.2g} of the "
+            f"{needed:.2g} hours needed{price}"
+        )
+
+
+def poisson_bound(count: int, level: float = 0.95) -> float:
+    """Return the exact upper bound of the mean of a Poisson count: 3.0 where nothing was counted."""
+    low, high = 0.0, 10.0 + 4 * count
+    for _ in range(60):
+        mean = (low + high) / 2
+        below = sum(math.exp(k * math.log(mean) - mean - math.lgamma(k + 1)) for k in range(count + 1))
+        low, high = (mean, high) if below > 1 - level else (low, mean)
+    return (low + high) / 2
+
+
+@dataclass(frozen=True, slots=True)
 class Calibration:
     """The numbers of the belief (`engine.belief`), fitted on the split `calibrate`.
 
@@ -120,6 +175,7 @@ class Calibration:
     redundancy: Share  # how far sensors repeat each other: 0, they err independently; 1, alike
     modalities: dict[str, ModalityCalibration]
     familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
+    timeline: TimelineCalibration | None = None  # None without streams of the split calibrate
 
     @property
     def promised(self) -> bool:

@@ -54,7 +54,8 @@ class Engine(Suite):
     tried again with a later window; one that does not return (`ENCODING`) leaves it until it does. The bundle
     is asked for its specs and its head alone.
 
-    Beside what a `Suite` returns, `advance` returns each `EncodeOrder`, `FreeOrder`, and `Prediction`.
+    Beside what a `Suite` returns, `advance` returns each `EncodeOrder`, `FreeOrder` and `Prediction`. What
+    `began` and `ended` are events after the prediction that tells it.
     """
 
     def __init__(
@@ -168,7 +169,7 @@ class Engine(Suite):
         self._note_time(now)
         made = None if self._adapter else self.bundle.with_head(other)
         if made is not None:
-            self._live_set.replace_head(made)
+            self._live_set.replace_head(made, self._now)
         return made is not None
 
     # Outputs.
@@ -186,6 +187,9 @@ class Engine(Suite):
             self._note_live_set()
         if self._stale is not None and self._now >= self._stale:
             self._note_live_set()
+        if self.over:
+            self._live_set.finish(self._now)
+        self._out += self._live_set.moments(self._now)
         out, self._out = self._out, []
         return out
 
@@ -196,7 +200,7 @@ class Engine(Suite):
             self._turn(m) for m in self._live_set.ready if m not in self._aligning and not self._at_work(m)
         )
         waits = (self._now + min(end - self._ran.seconds, GAP) for end in self._overdue.values())
-        own = (super().deadline(), self._stale)
+        own = (super().deadline(), self._stale, self._live_set.next_end)
         return min((*times, *turns, *waits, *(time for time in own if time is not None)), default=None)
 
     # What a suite asks.
@@ -288,6 +292,7 @@ class Engine(Suite):
             self._newest = prediction, self.bundle
             self._latencies |= prediction.latencies
             self._out.append(prediction)
+        self._out += self._live_set.moments(self._now)
 
     def _silence(self, modality: str, reason: str) -> None:
         """Take a modality out of the live set, as its encoder failed; a retry reports only what is new."""

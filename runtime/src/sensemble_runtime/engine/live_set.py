@@ -17,10 +17,11 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.answer import opinion
+from sensemble_runtime.engine.answer import fused, opinion
 from sensemble_runtime.engine.belief import Belief
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.timeline import Happening, Timeline
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 
@@ -83,14 +84,26 @@ class LiveSet:
         self._policy = policy or Policy()
         self._skipped: dict[str, int] = {}
         self._unfamiliar, self._suspected = Debounced(), Debounced()
-        self._belief = Belief(bundle.modalities)
+        self._begin()
         self.windows: dict[str, WindowRing] = {}  # of the attached modalities
+        self._happened: list[Happening] = []
         self._embeddings: dict[str, WindowEmbedding] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
-    def replace_head(self, bundle: Bundle) -> None:
-        """Answer with a bundle of the same encoders; forget opinions by the old head."""
-        self.bundle, self._belief = bundle, Belief(bundle.modalities)
+    def _begin(self) -> None:
+        self._belief = Belief(self.bundle.modalities)
+        known = self.bundle.classifier
+        self._timeline = Timeline(known.timeline, known.labels) if known.task == "multi-class" else None
+
+    def replace_head(self, bundle: Bundle, now: float) -> None:
+        """Answer with a bundle of the same encoders; forget what the old head said, and end what goes on."""
+        self.finish(now)
+        self.bundle = bundle
+        self._begin()
+
+    def finish(self, now: float) -> None:
+        """End what goes on: no more answers come."""
+        self._happened += self._timeline.end(now) if self._timeline else ()
 
     @property
     def modalities(self) -> tuple[str, ...]:
@@ -173,6 +186,23 @@ class LiveSet:
             *(self._adapter.pop_events() if self._adapter else ()),
         ]
 
+    def moments(self, now: float) -> list[Event]:
+        """Return what began and ended since the last call."""
+        happened = [*self._happened, *(self._timeline.pass_to(now) if self._timeline else ())]
+        self._happened.clear()
+        return [
+            Event(
+                one.at, one.kind, text=str(one), label=one.label, began=one.began, ended=one.ended,
+                confidence=one.confidence, sensors=one.sensors,
+            )
+            for one in happened
+        ]  # fmt: skip
+
+    @property
+    def next_end(self) -> float | None:
+        """When what goes on ends if no answer comes before; None if nothing does."""
+        return self._timeline.deadline if self._timeline else None
+
     def next_expiry(self, now: float) -> float | None:
         """Return when the first of the fresh embeddings expires; None without one."""
         return min((self._expiry(modality) for modality in self._fresh(now)), default=None)
@@ -210,7 +240,8 @@ class LiveSet:
             )
             for m, vector in vectors.items()
         }
-        whole = opinion(classifier, evidence, near, lies)
+        found = fused(classifier, evidence, near, lies)
+        whole = found.opinion(classifier.labels)
         opinions = {m: opinion(classifier, evidence, (m,)) for m in near}
         suspect = None
         if classifier.task == "multi-class":  # in a multi-label task, no label excludes another
@@ -220,6 +251,8 @@ class LiveSet:
                 self._suspected.note(modality, now, on=modality == suspect)
         trusted = self._without((suspect,), live) if suspect else live
         embeddings = {m: vectors[m] for m in trusted}
+        if self._timeline:
+            self._happened += self._timeline.note(now, found.classes[0], float(found.known[0]), trusted)
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspect)

@@ -40,9 +40,10 @@ if TYPE_CHECKING:  # its codecs are loaded by the first replay
 class Session(SensorHost):
     """Sensors in, predictions and events out; a context manager.
 
-    `stream` yields predictions and events; iterating the session yields predictions alone. Both read one
+    `stream` yields predictions and events; `moments` what begins and ends, a word or an activity; iterating
+    the session yields predictions alone. All read one
     bounded queue: when the consumer is slow, old predictions are dropped, long before the first event is.
-    Both end when the session is closed or, unless it is `lasting`, its last sensor has ended. They raise the
+    They end when the session is closed or, unless it is `lasting`, its last sensor has ended. They raise the
     errors of subscribers. Failures of sensors, encoders and the record are events, and are tried again.
 
     Sensors attach and detach at any time, from any thread. Of several sensors of one modality, the one
@@ -121,6 +122,10 @@ class Session(SensorHost):
         while (item := self._next()) is not None:
             yield item
         self._raise_once()
+
+    def moments(self) -> Iterator[Event]:
+        """Yield what begins and ends: the events `began` and `ended` of the stream, in order."""
+        return (item for item in self.stream() if isinstance(item, Event) and item.label)
 
     @property
     def bundle(self) -> Bundle:

@@ -198,4 +198,4 @@ def _events(folder: Path) -> Iterator[TakeEvent]:
         with located(path, number):
             take, time = line.integer("take", 1, TAKES), line.number("time", 0, MAX_SECONDS)
             kind, modality, name, reason = map(line.string, ("kind", "modality", "name", "reason"))
-            yield TakeEvent(time, kind, modality, name, reason, take)
+            yield TakeEvent(time, kind, modality, name, reason, take=take)

@@ -46,6 +46,10 @@ class Event:
         modality: empty where the event concerns the session as a whole.
         sensor: the name that `Session.attach` returned; empty where the event concerns no single sensor.
         text: one line, which may begin with the sensor's name; empty where the kind says all.
+        label: the class that `began` or `ended`; empty for other kinds, as what follows.
+        began, ended: when it did, on the same clock; `ended` is None while it lasts.
+        confidence: the greatest probability that the class goes on, so far.
+        sensors: the modalities that were live when it began, sorted.
     """
 
     time: float
@@ -53,6 +57,11 @@ class Event:
     modality: str = ""
     sensor: str = ""
     text: str = ""
+    label: str = ""
+    began: float | None = None
+    ended: float | None = None
+    confidence: float | None = None
+    sensors: tuple[str, ...] = ()
 
     @property
     def live(self) -> tuple[str, ...]:
