@@ -51,10 +51,21 @@ def _written(text: str) -> Path:
     return path
 
 
+def _bundle(text: str) -> Path:
+    """Return the folder of a bundle, or of the one in a run."""
+    path, inside = Path(text), Path(text) / "bundle"
+    if not path.exists():
+        raise ArgumentTypeError(f"{text}: there is no bundle there; give the folder of one, or of a run")
+    is_run = (inside / "manifest.json").exists() and not (path / "manifest.json").exists()
+    return inside if is_run else path
+
+
 _Value = TypeVar("_Value")
 Positional = Annotated[_Value, OptionForm.POSITIONAL]
 Inline = Annotated[_Value, OptionForm.INLINE]
 Folder = Annotated[Path, "FOLDER"]
+BundleFolder = Annotated[Path, "FOLDER", _bundle]
+OptionalBundle = Annotated[Path | None, "FOLDER", _bundle]
 Seed = Annotated[int, "N", _seed]
 OptionalSeed = Annotated[int | None, "N", _seed]
 File = Annotated[Path, "FILE"]
@@ -196,8 +207,8 @@ class Sources(Trusting):
 class Running(Sources):
     """The options of `run` and `serve`, which open a session."""
 
-    bundle: Positional[Folder]
-    """A bundle folder."""
+    bundle: Positional[BundleFolder]
+    """A bundle folder, or a run that has one."""
     watch: bool = False
     """Attach every camera and microphone, now and when connected; a modality given by name is left out."""
     unfamiliar: Literal["leave", "pool"] = "leave"

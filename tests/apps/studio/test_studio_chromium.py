@@ -103,6 +103,31 @@ def test_takes_are_moved_and_deleted_by_keys(recorded: Studying, browser: Browse
     page.close()
 
 
+LISTED_TWICE = """async () => {
+    const { Models } = await import("./models.js");
+    const models = new Models(() => {}, {});
+    const run = (number) => ({ number, done: true, phone: true, scores: null });
+    const project = { runs: [run(1)], instant: null, live: null };
+    const list = (more) => models.list({ ...project, ...more }, null);
+    list({});
+    const download = document.querySelector("#models details");
+    download.open = true;
+    list({ takes: [] });
+    const stays = document.querySelector("#models details") === download;
+    list({ runs: [run(2), run(1)] });
+    return [stays, [...document.querySelectorAll("#models details")].map((one) => one.open)];
+}"""
+
+
+def test_a_menu_that_was_opened_stays_open_when_the_studio_reports(
+    recorded: Studying, browser: Browser
+) -> None:
+    page = browser.new_page()
+    opened(page, recorded)
+    assert page.evaluate(LISTED_TWICE) == [True, [False, True]]
+    page.close()
+
+
 @contextmanager
 def sensing(playwright: Playwright, folder: Path, label: str) -> Iterator[Page]:
     """Open a browser whose camera and microphone show and play a class."""

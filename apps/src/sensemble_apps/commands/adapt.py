@@ -18,7 +18,7 @@ from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
+from sensemble_apps.options import BundleFolder, OptionalFolder, Positional, Trusting
 from sensemble_apps.running import virtual_time
 from sensemble_apps.running.inputs import examples_of
 from sensemble_apps.running.real_time import Options
@@ -32,7 +32,7 @@ class Adapt(Trusting):
     Corrections are kept beside the bundle, in `BUNDLE.learned`; to forget them, remove that folder.
     """
 
-    bundle: Positional[Folder]
+    bundle: Positional[BundleFolder]
     """A bundle folder; it is not changed."""
     replay: OptionalFolder = None
     """A recording, or another dataset, to learn from."""

@@ -20,7 +20,15 @@ from sensemble_apps.console.conditions import ALL, parse_conditions
 from sensemble_apps.console.output import say_executors, say_json, write
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, Judging, OptionalFile, OptionalOut, Positional, Trusting
+from sensemble_apps.options import (
+    BundleFolder,
+    Folder,
+    Judging,
+    OptionalFile,
+    OptionalOut,
+    Positional,
+    Trusting,
+)
 from sensemble_apps.running.inputs import examples_of
 from sensemble_apps.tables import audit_table, condition_table, gate_verdict, unknown_table
 
@@ -29,7 +37,7 @@ from sensemble_apps.tables import audit_table, condition_table, gate_verdict, un
 class Audit(Judging, Trusting):
     """Score a bundle on labelled data, with every set of sensors."""
 
-    bundle: Positional[Folder]
+    bundle: Positional[BundleFolder]
     """A bundle folder."""
     data: Folder
     """A dataset in Sensemble's format."""

@@ -9,7 +9,7 @@ from sensemble_runtime.bundle.probe import probe
 from sensemble_apps.console.output import say
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Common, Folder, Positional, Trusting
+from sensemble_apps.options import BundleFolder, Common, Positional, Trusting
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,7 @@ class BundleCheck(Trusting):
     A process is no sandbox: run a bundle of unknown origin under another user, or in a container.
     """
 
-    bundle: Positional[Folder]
+    bundle: Positional[BundleFolder]
     """A bundle folder."""
 
 
@@ -39,7 +39,7 @@ def check(arguments: BundleCheck) -> None:
 class BundleSign(Common):
     """Sign a bundle with a private key, for those who run it with `--trust` and the public key."""
 
-    bundle: Positional[Folder]
+    bundle: Positional[BundleFolder]
     """A bundle folder; the signature goes into it."""
     key: Positional[Path]
     """An Ed25519 private key, a PEM file. `openssl genpkey -algorithm ed25519 -out KEY` makes one, and

@@ -17,7 +17,7 @@ from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import progress
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, OptionalFolder, Positional, Trusting
+from sensemble_apps.options import BundleFolder, OptionalFolder, Positional, Trusting
 from sensemble_apps.running.inputs import examples_of
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _WIDTH = 110  # of the table, because a pipe has no width
 class ExportVerify(Trusting):
     """Measure the parity of a bundle's artifacts on this machine, such as Core ML's on a Mac."""
 
-    bundle: Positional[Folder]
+    bundle: Positional[BundleFolder]
     """A bundle folder."""
     browser: Annotated[str | None, "PROGRAM"] = None
     """Also run the artifacts for ONNX Runtime in a browser, such as `chromium` or `firefox`."""

@@ -26,7 +26,7 @@ from sensemble_sensors.thresholds import DEFAULT, Thresholds
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import status
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, OptionalFolder, Positional, Sources, Texts
+from sensemble_apps.options import Folder, OptionalBundle, Positional, Sources, Texts
 from sensemble_apps.running import take_recorder
 from sensemble_apps.running.capture import Capture, CaptureSummary
 from sensemble_apps.running.inputs import forms
@@ -47,7 +47,7 @@ class Record(Sources):
 
     out: Positional[Folder]
     """The dataset's folder; an existing recording is continued."""
-    bundle: OptionalFolder = None
+    bundle: OptionalBundle = None
     """A bundle whose form of samples is recorded; by default, 16 kHz sound, frames of 128 x 128 pixels, and
     for others the form in the folder's `modalities.json`."""
     label: Annotated[Texts, "NAME"] = ()

@@ -18,7 +18,7 @@ from sensemble_sensors.thresholds import DEFAULT
 from sensemble_apps.console.output import say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
-from sensemble_apps.options import Folder, Positional, Running, Serving
+from sensemble_apps.options import BundleFolder, Folder, Positional, Running, Serving
 from sensemble_apps.running.inputs import playable, player_of, sensor_of
 from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
@@ -36,7 +36,7 @@ class Serve(Serving, Running):
     The examples of a dataset are played again and again, a recording once.
     """
 
-    bundle: Positional[Folder] = Path()
+    bundle: Positional[BundleFolder] = Path()
     """A bundle folder. Without it, a page offers the bundles below the current folder."""
     demo: bool = False
     """Play by itself: sensors come, go and lie until somebody presses a button. Without --replay, play the

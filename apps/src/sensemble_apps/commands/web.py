@@ -10,7 +10,7 @@ from sensemble_apps.commands.train import encoder_choice
 from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, OptionalFolder, Positional, Texts, Trusting
+from sensemble_apps.options import Folder, OptionalBundle, Positional, Texts, Trusting
 from sensemble_apps.web.site import check_place, write_site
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ class Web(Trusting):
     can host it; a camera or microphone needs HTTPS, or localhost. The sensors' data stay in the browser.
     """
 
-    bundle: Positional[OptionalFolder] = None
+    bundle: Positional[OptionalBundle] = None
     """A bundle folder with artifacts for ONNX Runtime (`sensemble export RUN --target onnx`)."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
     """Without a bundle, the pretrained encoder of a modality, as in `sensemble train --encoder`. By default,

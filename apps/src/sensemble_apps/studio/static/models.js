@@ -45,12 +45,20 @@ export class Models {
     this.sensors = new Map();
     /** What the button does. @type {(() => void) | undefined} */
     this.press = undefined;
+    /** What the list shows, as JSON. */
+    this.listed = "";
     byId("next-step").addEventListener("click", () => this.press?.());
   }
 
   /** @param {Project} project @param {Training | null} training */
   list(project, training) {
     const busy = training?.status === "running";
+    const listed = JSON.stringify([project.runs, project.instant, project.live, busy && training.run]);
+    if (listed === this.listed) return; // one who reads or opens it is not disturbed
+    this.listed = listed;
+    /** @param {Element} one @returns {string} what it belongs to, and what it says */
+    const named = (one) => `${one.closest("article")?.querySelector("h3")?.firstChild?.textContent} ${one.querySelector("summary")?.textContent}`;
+    const open = [...byId("models").querySelectorAll("details[open]")].map(named);
     const made = project.runs.map((run) => {
       const current = training?.run === run.number && busy;
       const state = run.done ? "" : current ? " is being trained" : " is not finished";
@@ -73,6 +81,7 @@ export class Models {
     if (project.runs[0]?.done && !busy) made[0].append(button("Train it again with all takes", () => this.send({ type: "train", run: null })));
     byId("models-panel").hidden = made.length === 0;
     byId("models").replaceChildren(...made);
+    for (const one of byId("models").querySelectorAll("details")) one.open = open.includes(named(one));
   }
 
   /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @returns {HTMLElement} */
