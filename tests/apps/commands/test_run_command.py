@@ -14,6 +14,7 @@ import pytest
 from sensemble_apps.running import virtual_time
 from sensemble_apps.running.inputs import FORM
 from sensemble_apps.running.real_time import Options, come_and_go, plugged_at
+from sensemble_apps.running.view_events import Opened
 from sensemble_runtime import Bundle, Policy, subsets
 from sensemble_runtime.bundle.head import Familiarity, save_head
 from sensemble_runtime.bundle.manifest_file import write_manifest
@@ -132,7 +133,8 @@ def test_a_microphone_that_is_plugged_in_is_attached(
 
 def test_a_fast_replay_has_the_threads_that_are_asked_for(bundle_folder: Path) -> None:
     bundle = Bundle.open(bundle_folder)
-    assert list(virtual_time.replay(bundle, [], Options(Policy(threads=3)))) == []
+    (opened,) = virtual_time.replay(bundle, [], Options(Policy(threads=3)))
+    assert isinstance(opened, Opened)
     assert bundle.threads == 3
 
 

@@ -16,6 +16,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.integrations import otlp
 from sensemble_apps.integrations.otlp import Metrics
 from sensemble_apps.running.outputs import open_output
+from sensemble_apps.running.view_events import Opened
+from sensemble_runtime.engine.view import View
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.browser.hosting import Quiet, hosted
@@ -79,6 +81,8 @@ def test_a_receiver_that_comes_late_gets_every_count(
 
     with ExitStack() as until_asked:
         with Metrics(f"http://127.0.0.1:{port}/opentelemetry/v1/metrics", BUNDLE) as metrics:
+            view = View(0.0, (), (), None, (lost,), {}, BUNDLE)
+            metrics.show(Opened(0.0, lambda: view))
             for item in (live(*EVERY), said(EVERY), lost, live("audio"), unsure, unsure):
                 metrics.add(item)
             wait_until(is_said)

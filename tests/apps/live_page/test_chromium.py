@@ -112,6 +112,23 @@ def test_the_keyboard_reaches_everything(page_of_a_replay: Served, browser: Brow
     page.context.close()
 
 
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_camera_is_in_sight_below_the_answer_and_greys_when_it_is_not_used(
+    page_of_a_replay: Served, browser: Browser, width: int, height: int
+) -> None:
+    page, _ = opened(browser, page_of_a_replay, viewport={"width": width, "height": height})
+    picture = page.locator(".card.view.live .preview")
+    expect(picture).to_be_in_viewport(ratio=1)
+    assert picture.bounding_box()["width"] > width / 4  # type: ignore[index]
+    expect(page.locator("#promise")).to_be_hidden()
+    page.get_by_text("How far to trust it").click()
+    expect(page.locator("#promise")).to_be_visible()
+    page.get_by_role("button", name="Unplug replay video").click()
+    expect(page.locator(".card.view:not(.live) .preview")).to_have_css("filter", "grayscale(1)")
+    page.get_by_role("button", name="Plug back replay video").click()
+    page.context.close()
+
+
 def test_a_cable_is_pulled_the_light_moves_and_the_moment_is_looked_back_at(
     page_of_a_replay: Served, browser: Browser
 ) -> None:
@@ -197,17 +214,17 @@ def test_many_sensors_have_a_lattice_that_a_phone_shows_whole_and_says_what_was_
     with scripted(browser, page_of_a_replay, many) as (page, say, state):
         sensors = [{**state["sensors"][0], "name": name, "modality": name} for name in names]
         nodes = "[...document.querySelectorAll('#lattice ul')].map((row) => row.children.length)"
-        lit, evidence = page.locator("#lattice .lit"), page.locator("#evidence")
+        lit, evidence = page.locator("#lattice .lit"), page.locator("#audited")
         for live in names, names[:4], names[:5]:
             audited = score if tuple(live) in set(map(tuple, drawn)) else None
             answer = {**state["answer"], "label": "two", "why": "", "live": live, "audited": audited}
             say(live=live, sensors=sensors, answer=answer)
             expect(lit.locator(".names")).to_have_text(" + ".join(live))
             if audited:
-                expect(evidence).to_have_text("right 90 % of the time with these sensors")
+                expect(evidence).to_have_text("Right 90 % of the time with these sensors.")
             else:
                 expect(lit.locator("b")).to_have_text("–")  # noqa: RUF001 - as the page has it
-                expect(evidence).to_have_text("not audited with these sensors")
+                expect(evidence).to_have_text("Not audited with these sensors.")
             if live == names:
                 assert (page.evaluate(nodes), page.evaluate(ROWS)) == (rows, [1] * len(rows))
                 assert page.evaluate("document.documentElement.scrollWidth") == 390

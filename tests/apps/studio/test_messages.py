@@ -18,7 +18,8 @@ def test_a_training_that_ends_while_a_state_is_made_is_in_the_next_one() -> None
             return before
 
     studio: Any = SimpleNamespace(
-        sensors=SimpleNamespace(describe=list),
+        sensors=SimpleNamespace(describe=lambda _: []),
+        began=0.0,
         recorder=SimpleNamespace(progress=None),
         failure="",
         job=Job(),

@@ -1,5 +1,5 @@
-const VERSION = "496e6add438a";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BSP8DVYk.js","assets/in_worker-BoswK-k1.js","assets/index-Cu3tL0gQ.js","assets/index-rXXZzLPN.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-DsVPMRld.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "626550ec01fe";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BSP8DVYk.js","assets/in_worker-BoswK-k1.js","assets/index-CYYqY0Me.js","assets/index-CgbaO2kF.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-C5rKHoL7.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

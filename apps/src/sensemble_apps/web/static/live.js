@@ -166,10 +166,10 @@ export class Live {
     const [who, either] = (said?.why ?? "").split(" disagree: "); // the headline stays short: what moves is read again
     if (said) head = spaced(either ? `unsure: ${either}` : (said.words ?? ""));
     if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
-    if (said?.best) below = audited === null ? "not audited with these sensors" : `right ${audited.endsWith("%") ? `${audited} of the time` : `in ${audited} examples`} with these sensors`;
+    if (said?.best) below = audited === null ? "Not audited with these sensors." : `Right ${audited.endsWith("%") ? `${audited} of the time` : `in ${audited} examples`} with these sensors.`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
-    if (either) below = `${who} disagree`;
-    say(byId("evidence"), below);
+    say(byId("evidence"), either ? `${who} disagree` : "");
+    say(byId("audited"), below);
     byId("answer").classList.toggle("nothing", !said);
     byId("answer").classList.toggle("unsure", said?.label === null);
     const list = byId("classes");
