@@ -2,7 +2,6 @@
 
 import queue
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,11 +11,12 @@ import pytest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session import session
+from sensemble_sensors.clock import REAL, Clock, VirtualClock
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import STATES, Event
 
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 Act = Sample | BaseException | threading.Event
 Session = partial(session.Session, health=None)  # for no puppet is ever healthy
@@ -25,12 +25,13 @@ Session = partial(session.Session, health=None)  # for no puppet is ever healthy
 class Puppet:
     """A sensor that gives, raises or blocks on what the test puts into it."""
 
-    def __init__(self, modality: str, name: str | None = None) -> None:
-        self.modality = modality
+    def __init__(self, modality: str, name: str | None = None, clock: Clock = REAL) -> None:
+        self.modality, self.clock = modality, clock
         self.name = name or modality
+        self.played = False
         self.acts: queue.Queue[Act] = queue.Queue()
         self.openings: queue.Queue[BaseException] = queue.Queue()
-        self.opened = 0
+        self.opened = self.reads = 0
         self.holders: set[int] = set()
 
     def open(self, spec: InputSpec) -> None:
@@ -43,8 +44,9 @@ class Puppet:
 
     def read(self, timeout: float) -> Sample | None:
         assert self.holders == {threading.get_ident()}
+        self.reads += 1
         try:
-            act = self.acts.get(timeout=timeout)
+            act = self.acts.get(timeout=timeout if self.clock is REAL else 0.01)
         except queue.Empty:
             return None
         if isinstance(act, threading.Event):
@@ -60,16 +62,25 @@ class Puppet:
     def hear(self, *, at: float | None = None) -> None:
         """Give one audio window of noise."""
         noise = np.random.default_rng(0).uniform(-1, 1, 1600).astype(np.float32)
-        self.acts.put(Sample("audio", noise, time.monotonic() if at is None else at))
+        self.acts.put(Sample("audio", noise, self.clock.now() if at is None else at))
 
     def see(self) -> None:
         """Give one video window."""
-        now = time.monotonic()
+        now = self.clock.now()
         for before in (0.1, 0.0):
             self.acts.put(Sample("video", np.full((8, 8, 3), 9, np.uint8), now - before))
 
     def say(self, caption: str = "one") -> None:
-        self.acts.put(Sample("text", caption, time.monotonic()))
+        self.acts.put(Sample("text", caption, self.clock.now()))
+
+
+def let_pass(clock: VirtualClock, seconds: float, *readers: Puppet) -> None:
+    """Let time pass in steps, in each of which these sensors report a read."""
+    for _ in range(round(2 * seconds)):
+        clock.advance(0.5)
+        before = [reader.reads for reader in readers]
+        for reader, reads in zip(readers, before, strict=True):
+            wait_until(lambda reader=reader, reads=reads: reader.reads > reads + 1)
 
 
 @contextmanager

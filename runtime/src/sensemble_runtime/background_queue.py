@@ -5,6 +5,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
+from sensemble_sensors.clock import REAL, Clock, Patience, wait_for
+
 T = TypeVar("T")
 
 
@@ -25,9 +27,10 @@ class BackgroundQueue(Generic[T]):
         *,
         failed: Callable[[BaseException], None],
         finished: Callable[[], None] = lambda: None,
+        clock: Clock = REAL,
     ) -> None:
         self.dropped = 0
-        self._work, self._failed, self._finished = work, failed, finished
+        self._work, self._failed, self._finished, self._clock = work, failed, finished, clock
         self._changed = threading.Condition()
         self._items: deque[T] = deque(maxlen=limit)
         self._closed = False
@@ -52,10 +55,9 @@ class BackgroundQueue(Generic[T]):
         """True if the caller runs inside `work`, and so cannot wait for the thread."""
         return threading.current_thread() is self._thread
 
-    def join(self, timeout: float | None = None) -> bool:
-        """Wait up to `timeout` seconds for the thread; return whether it has ended."""
-        self._thread.join(timeout)
-        return not self._thread.is_alive()
+    def join(self, seconds: float) -> bool:
+        """Wait up to `seconds` for the thread; return whether it has ended."""
+        return Patience(self._clock, seconds).join(self._thread)
 
     def finish(self, timeout: float) -> bool:
         """Close, and wait for the thread up to `timeout` seconds, once; return whether it has ended."""
@@ -66,7 +68,7 @@ class BackgroundQueue(Generic[T]):
     def sleep(self, seconds: float) -> bool:
         """For `work`: wait, but no longer than until `close`; return whether the queue is closed."""
         with self._changed:
-            return self._changed.wait_for(lambda: self._closed, seconds)
+            return wait_for(self._clock, self._changed, lambda: self._closed, seconds)
 
     def _run(self) -> None:
         try:

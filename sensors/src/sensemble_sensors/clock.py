@@ -1,8 +1,9 @@
 """Time, given to whatever waits: real in drivers, virtual in tests; and time as this process lives it."""
 
+import math
 import time
 from collections.abc import Callable
-from threading import Condition, Event
+from threading import Condition, Event, Thread
 from typing import Protocol
 
 ROUNDING = 1e-6  # seconds by which a sum of times may fall short
@@ -17,7 +18,13 @@ class Clock(Protocol):
         """Return the time in seconds, as `time.monotonic` does."""
 
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
-        """Wait until an event is set, or a condition notified, for `seconds` at most; False after them."""
+        """Wait until an event is set, or a condition notified, for `seconds` at most; False after them.
+
+        With a condition, whose lock is held, it may return early: whoever waits looks for what it waits for.
+        """
+
+    def join(self, thread: Thread, seconds: float) -> None:
+        """Wait until a thread has ended, for `seconds` at most."""
 
 
 class RealClock:
@@ -30,6 +37,10 @@ class RealClock:
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
         """See `Clock`."""
         return waker.wait(seconds)
+
+    def join(self, thread: Thread, seconds: float) -> None:
+        """See `Clock`."""
+        thread.join(seconds)
 
 
 class VirtualClock:
@@ -48,11 +59,18 @@ class VirtualClock:
 
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
         """See `Clock`."""
-        until = None if seconds is None else self._now + seconds
-        while until is None or self._now < until:
-            if waker.wait(_LOOK):
+        until = math.inf if seconds is None else self._now + seconds
+        while self._now < until:
+            # A condition that was notified just after its time was up does not say so.
+            if waker.wait(_LOOK) or isinstance(waker, Condition):
                 return True
         return False
+
+    def join(self, thread: Thread, seconds: float) -> None:
+        """See `Clock`."""
+        until = self._now + seconds
+        while thread.is_alive() and self._now < until:
+            thread.join(_LOOK)
 
 
 REAL = RealClock()
@@ -87,3 +105,22 @@ class RunningTime:
             self.seconds += min(max(now - self._looked, 0.0), GAP)
         self._looked = now if self._looked is None else max(now, self._looked)
         return self.seconds
+
+
+class Patience:
+    """Seconds of this process's running time in which threads must end."""
+
+    def __init__(self, clock: Clock, seconds: float) -> None:
+        self._clock, self._seconds, self._ran = clock, seconds, RunningTime()
+        self._ran.look(clock.now())
+
+    @property
+    def left(self) -> float:
+        """The seconds that are left, 0 at least."""
+        return max(0.0, self._seconds - self._ran.look(self._clock.now()))
+
+    def join(self, thread: Thread) -> bool:
+        """Wait for a thread; return whether it has ended."""
+        while thread.is_alive() and (left := self.left) > 0:
+            self._clock.join(thread, min(left, GAP / 2))
+        return not thread.is_alive()

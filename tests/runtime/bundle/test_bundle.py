@@ -4,7 +4,6 @@ import os
 import shutil
 import subprocess
 import sys
-import time
 import weakref
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from safetensors.numpy import save
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import BundleCorruptError, BundleError, BundleIncompatibleError, BundlePathError
 from sensemble_runtime.executors import executor
+from sensemble_sensors.clock import REAL, Patience
 
 from tests.runtime.bundle.altered import edit, replace_file
 
@@ -95,7 +95,7 @@ def test_encoders_load_on_first_use_and_again_after_unloading(bundle_folder: Pat
     bundle.unload("audio")
     bundle.unload("audio")
     del encoder
-    bundle.settle(time.monotonic() + 20)
+    bundle.settle(Patience(REAL, 20.0))
     assert gone() is None
     assert bundle.encode("audio", np.zeros((1, 1600), np.float32)).shape == (8,)
 
@@ -305,6 +305,7 @@ from pathlib import Path
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.executor import Encoder
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.clock import REAL, Patience
 
 bundle = Bundle.open(Path(sys.argv[1]))
 for modality in ("audio", "video"):

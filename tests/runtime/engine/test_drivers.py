@@ -1,6 +1,5 @@
 """A session on threads, one in virtual time and an audit answer equally: one engine decides in all."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,11 +16,10 @@ from sensemble_runtime.engine.answer import DOUBTS
 from sensemble_runtime.engine.belief import SCENE
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
-from sensemble_runtime.session import sensor_host
 from sensemble_runtime.session.session import Session
 from sensemble_runtime.session.virtual import VirtualSession
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.sensor import Sample
-from sensemble_sensors.supervision import suite
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.certain import certain
@@ -133,6 +131,7 @@ class OnThreads:
             self._session.detach(modality)
         else:
             self._puppets[modality] = Puppet(modality)
+            self._puppets[modality].played = True  # its reads take real time, and are not awaited
             self._session.attach(self._puppets[modality])
         self._await(Event)
 
@@ -156,29 +155,25 @@ class OnThreads:
 @given(steps=STEPS)
 def test_threads_change_no_answer(bundle: Bundle, steps: list[tuple[str, int | None, float]]) -> None:
     policy = Policy(align=0.0)
-    now, virtual, found = 100.0, VirtualSession(bundle, policy), list[Prediction | Event]()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sensor_host, "monotonic", lambda: now)
-        # Made-up seconds pass while a real read waits: they are not its code's.
-        patient = {phase: (math.inf, *rest) for phase, (_, *rest) in suite.PATIENCE.items()}
-        patch.setattr(suite, "PATIENCE", patient)
-        with Session(bundle, policy=policy, health=None) as session:
-            live = OnThreads(session)
-            for modality, label, wait in [*((m, None, 0.5) for m in MODALITIES), *steps]:
-                now += wait
-                found += virtual.advance(now)
-                if label is not None:
-                    live.show(modality, label, now)
-                    for sample in shown(modality, label, now) if modality in virtual.attached else ():
-                        virtual.give(sample, now)
+    clock, virtual = VirtualClock(100.0), VirtualSession(bundle, policy)
+    found = list[Prediction | Event]()
+    with Session(bundle, policy=policy, health=None, clock=clock) as session:
+        live = OnThreads(session)
+        for modality, label, wait in [*((m, None, 0.5) for m in MODALITIES), *steps]:
+            clock.advance(wait)
+            now = clock.now()
+            found += virtual.advance(now)
+            if label is not None:
+                live.show(modality, label, now)
+                for sample in shown(modality, label, now) if modality in virtual.attached else ():
+                    virtual.give(sample, now)
+            else:
+                live.plug(modality)
+                if modality in virtual.attached:
+                    virtual.unplug(modality, now)
                 else:
-                    live.plug(modality)
-                    if modality in virtual.attached:
-                        virtual.unplug(modality, now)
-                    else:
-                        virtual.plug(modality, modality, now)
-                found += virtual.advance(now)
-            patch.undo()
+                    virtual.plug(modality, modality, now)
+            found += virtual.advance(now)
     assert said(live.found) == said([item for item in found if isinstance(item, Prediction)])
     moments = [item for item in found if isinstance(item, Event) and item.label]
     assert live.moments == moments[: len(live.moments)]

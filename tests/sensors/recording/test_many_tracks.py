@@ -4,15 +4,14 @@ import json
 from dataclasses import replace
 from pathlib import Path
 from time import monotonic
-from unittest.mock import patch
 
 import numpy as np
 import pytest
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.errors import RecordingError, SpecError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import check, window
-from sensemble_sensors.recording import writer
 from sensemble_sensors.recording.header import form_of
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.replay import MediaReplay
@@ -155,12 +154,10 @@ def test_a_segment_is_an_example_whose_rows_lie_beside_the_sound(tmp_path: Path)
 
 def test_rows_that_all_come_after_their_segment_make_no_example_without_rows(tmp_path: Path) -> None:
     rows, wave = np.zeros((1, 2), np.float32), np.zeros(800, np.float32)
-    with (
-        patch.object(writer, "monotonic", return_value=0.0) as now,
-        Recording(tmp_path / "out", form_of(WRIST), declared=declared(WRIST.values())) as out,
-    ):
+    clock = VirtualClock(0.0)
+    with Recording(tmp_path / "out", form_of(WRIST), declared=declared(WRIST.values()), clock=clock) as out:
         out.put(Sample("imu.wrist", rows, 0.5, cut=True))
-        now.return_value = 5.0
+        clock.advance(5.0)
         out.event("wrist", "imu.wrist", "lost", "its phone is silent")
         wait_until(lambda: out.segments == 1)
         out.put(Sample("imu.wrist", rows, 0.9))

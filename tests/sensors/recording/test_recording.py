@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.codecs.tracks import decode_audio, decode_video, probe
 from sensemble_sensors.errors import BadDataError, RecordingError, SensorEndedError, SensorLostError
 from sensemble_sensors.media.dataset import read_dataset
@@ -152,12 +153,13 @@ def test_where_examples_are_left_out_everything_restarts(tmp_path: Path, specs: 
 
 
 def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs: Specs) -> None:
-    with Recording(tmp_path, {"audio": (RATE,)}) as out:
-        out.put(Sample("text", "one", monotonic(), cut=True))
+    clock = VirtualClock()
+    with Recording(tmp_path, {"audio": (RATE,)}, clock=clock) as out:
+        out.put(Sample("text", "one", clock.now(), cut=True))
         out.event("captions", "text", "lost", "pulled out")
-        sleep(0.4)
+        clock.advance(0.4)
         out.event("captions", "text", "attached", "")
-        out.put(Sample("text", "two", monotonic(), cut=True))
+        out.put(Sample("text", "two", clock.now(), cut=True))
         out.event("captions", "text", "ended", "over")
     back = Event()
 
@@ -184,10 +186,11 @@ def test_a_sensor_that_was_lost_is_lost_in_the_replay_too(tmp_path: Path, specs:
 
 
 def test_what_came_before_the_first_sample_is_reported_at_the_beginning(tmp_path: Path) -> None:
-    with Recording(tmp_path, {"audio": (RATE,)}, seconds=0.1) as out:
+    clock = VirtualClock()
+    with Recording(tmp_path, {"audio": (RATE,)}, seconds=0.1, clock=clock) as out:
         out.event("captions", "text", "attached", "")
-        sleep(0.3)
-        out.put(Sample("text", "one", monotonic()))
+        clock.advance(0.3)
+        out.put(Sample("text", "one", clock.now()))
     recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
     assert recorded.segments[0].header.start > 0.1
     assert [plug.time for plug in recorded.events if plug.kind == "attached"] == [0.0]

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-from unittest.mock import patch
 
 import numpy as np
 import pytest
-from sensemble_sensors.recording import writer
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.recording.header import Form
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
@@ -22,11 +21,8 @@ def written(
     **given: Any,  # noqa: ANN401 - the options of a recording
 ) -> None:
     """Record samples after the first of some events, before the others."""
-    with (
-        # The clock stands still, or a slow machine would close segments before their samples come.
-        patch.object(writer, "monotonic", return_value=began),
-        Recording(folder, form, **given) as out,
-    ):
+    # The clock stands still, or a slow machine would close segments before their samples come.
+    with Recording(folder, form, clock=VirtualClock(began), **given) as out:
         for event in events[:1]:
             out.event(*event)
         for sample in samples:

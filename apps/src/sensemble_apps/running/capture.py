@@ -8,6 +8,7 @@ from typing import Self
 
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.sensor_host import CLOSE, SensorHost
+from sensemble_sensors.clock import Patience
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -41,19 +42,19 @@ class Capture(SensorHost):
         """Stop every sensor, and wait until the subscribers have its samples."""
         with self._lock:
             self._stop()
-        deadline = monotonic() + CLOSE
-        if left := self._join(deadline):
+        patience = Patience(self.clock, CLOSE)
+        if left := self._join(patience):
             names = ", ".join(reader.name for reader in left)
             remark(f"sensemble: {names}: did not stop in time; its thread is left behind")
         for queue in self._subscribers:
             queue.close()
         for queue in self._subscribers:
-            queue.join(max(0.0, deadline - monotonic()))
+            queue.join(patience.left)
 
     def wait(self, seconds: float) -> None:
         """Wait for an event, or so many seconds."""
         with self._lock:
-            self._arrived.wait(seconds)
+            self.clock.wait(self._arrived, seconds)
 
     @property
     def over(self) -> bool:

@@ -26,7 +26,8 @@ _LAST = 5.0  # seconds to write the samples that wait
 class Recorder:
     """Records the samples of the active sensors, one of each modality, and all events. Safe from any thread.
 
-    `failed` is called from another thread with the error that ends a recording by itself.
+    `failed` is called from another thread with the error that ends a recording by itself; `clock` is its
+    host's.
     """
 
     def __init__(
@@ -37,6 +38,7 @@ class Recorder:
     ) -> None:
         self._host, self._specs, self._failed = host, specs, failed
         self._lock = Lock()
+        self.clock = host.clock
         self._recording: Recording | None = None
         self._queues: list[BackgroundQueue[Any]] = []
 
@@ -78,6 +80,7 @@ class Recorder:
                     labels=labels,
                     background=background,
                     failed=self._failed,
+                    clock=self.clock,
                 )
                 until = recording.began + length
                 last: dict[str, tuple[str, float]] = {}  # of each modality: the sensor and its last time

@@ -5,8 +5,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import monotonic, sleep
 
+from sensemble_sensors.clock import sleep
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.recording.header import INDEX
 from sensemble_sensors.recording.takes import Take, delete_take, read_takes
@@ -38,11 +38,6 @@ class TakeProgress:
     seconds: float
     number: int
     count: int
-
-    @property
-    def left(self) -> float:
-        """The seconds that are left of the phase."""
-        return max(0.0, self.until - monotonic())
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +74,7 @@ class TakeRecorder:
         countdown: float = COUNTDOWN,
         segment: float = 1.0,
     ) -> None:
-        self._recorder, self._done = recorder, done
+        self._recorder, self._done, self._clock = recorder, done, recorder.clock
         self._countdown, self._segment = countdown, segment
         self._lock = Lock()
         self._stop = Event()
@@ -104,10 +99,18 @@ class TakeRecorder:
             if self.progress is not None:
                 raise InputError("a take is being recorded already")
             self._stop.clear()
-            until = monotonic() + (0.0 if now else self._countdown)
+            until = self._clock.now() + (0.0 if now else self._countdown)
             self.progress = TakeProgress(wanted.title, "countdown", until, seconds, 1, wanted.count)
             self._thread = Thread(target=self._work, args=(wanted,), name="sensemble take", daemon=True)
             self._thread.start()
+
+    def left(self, progress: TakeProgress) -> float:
+        """Return the seconds that are left of a phase."""
+        return max(0.0, progress.until - self._clock.now())
+
+    def pause(self) -> None:
+        """Wait for a moment between two looks at a take."""
+        sleep(self._clock, _SHOWN)
 
     def stop(self) -> None:
         """End the take that is being recorded, once it has `SHORTEST` seconds, and do not begin another."""
@@ -133,7 +136,7 @@ class TakeRecorder:
 
     def _record(self, progress: TakeProgress, wanted: Wanted) -> TakeProgress | None:
         """Record a take after its countdown, and return the one that follows."""
-        if self._stop.wait(progress.left):
+        if self._clock.wait(self._stop, self.left(progress)):
             return None
         recording = self._recorder.start(
             self.folder,
@@ -146,8 +149,8 @@ class TakeRecorder:
         self.number, end = recording.take, recording.began + progress.seconds
         try:
             self.progress = replace(progress, phase="recording", until=end)
-            if self._stop.wait(end + LAG - monotonic()):
-                sleep(max(0.0, recording.began + SHORTEST - monotonic()))
+            if self._clock.wait(self._stop, end + LAG - self._clock.now()):
+                sleep(self._clock, recording.began + SHORTEST - self._clock.now())
         finally:
             self._recorder.stop()
         if not recording.segments:
@@ -201,9 +204,9 @@ def _record_one(recorder: TakeRecorder, wanted: Wanted, seconds: float, show: Ca
     try:
         while (progress := recorder.progress) is not None:
             waits = progress.phase == "countdown"
-            left = f"in {math.ceil(progress.left)}" if waits else f"{progress.left:.1f} s"
-            show(f"{wanted.title} {left}")
-            sleep(_SHOWN)
+            left = recorder.left(progress)
+            show(f"{wanted.title} " + (f"in {math.ceil(left)}" if waits else f"{left:.1f} s"))
+            recorder.pause()
     except KeyboardInterrupt:
         recorder.close()
         if len(takes_in(recorder.folder)) > before:

@@ -14,7 +14,7 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from sensemble_apps.running.take_recorder import SHORTEST, TakeProgress
+from sensemble_apps.running.take_recorder import SHORTEST, TakeRecorder
 from sensemble_apps.studio.delivery import parts
 from sensemble_apps.studio.project import CLASSES
 from sensemble_apps.studio.project import LONGEST as LONGEST_NAME
@@ -102,7 +102,7 @@ def states(studio: Studio) -> Messages:
         state = {
             "type": "state",
             "sensors": studio.sensors.describe(studio.began),
-            "take": _take(studio.recorder.progress),
+            "take": _take(studio.recorder),
             "failure": studio.failure,
             "training": None if job is None else job.snapshot(),
             "answer": None if (session := studio.live.session) is None else session.answer(),
@@ -113,10 +113,10 @@ def states(studio: Studio) -> Messages:
         yield state
 
 
-def _take(progress: TakeProgress | None) -> dict[str, Any] | None:
-    if progress is None:
+def _take(recorder: TakeRecorder) -> dict[str, Any] | None:
+    if (progress := recorder.progress) is None:
         return None
-    fields = asdict(progress) | {"left": round(progress.left, 2)}
+    fields = asdict(progress) | {"left": round(recorder.left(progress), 2)}
     del fields["until"]
     return fields
 

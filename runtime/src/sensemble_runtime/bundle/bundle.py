@@ -5,12 +5,12 @@ import threading
 from collections.abc import Callable
 from copy import copy
 from pathlib import Path, PurePosixPath
-from time import monotonic
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors import durable
+from sensemble_sensors.clock import Patience
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle import manifest, signature
@@ -170,12 +170,9 @@ class Bundle:
         self._freeing.add(thread)
         thread.start()
 
-    def settle(self, deadline: float) -> bool:
-        """Wait until unloaded encoders are freed; False if some are not by `deadline` (`time.monotonic`)."""
-        freeing = tuple(self._freeing)
-        for thread in freeing:
-            thread.join(max(0.0, deadline - monotonic()))
-        return not any(thread.is_alive() for thread in freeing)
+    def settle(self, patience: Patience) -> bool:
+        """Wait until unloaded encoders are freed; False if some are not in time."""
+        return all(patience.join(thread) for thread in tuple(self._freeing))
 
     def contents(self, modality: str, target: str) -> Contents:
         """Return an artifact's verified bytes for its executor; `BundleChangedError` if they have changed."""

@@ -1,10 +1,10 @@
 """The thread that keeps a session's record, so that neither sensors nor encoders wait for a disk."""
 
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.supervision.backoff import Backoff
 from sensemble_sensors.supervision.events import Event
 
@@ -39,7 +39,9 @@ class BackgroundWriter:
         *,
         report: Callable[[Event], None],
         failed: Callable[[BaseException], None],
+        clock: Clock = REAL,
     ) -> None:
+        self._clock = clock
         self._bundle, self._path, self._retention, self._report = bundle, path, retention, report
         self._records = RecordWriter(path)
         try:
@@ -50,10 +52,10 @@ class BackgroundWriter:
         self._complete = False
         self._unwritten = 0  # predictions and events given up because the session was over
         self._reported = 0  # how many are lost, as the last event said
-        self._trim_at = time.monotonic()  # when to check the bounds
+        self._trim_at = self._clock.now()  # when to check the bounds
         self.failure: Event | None = None
         self.queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
-            "sensemble record", WAITING, self._write, failed=failed, finished=self._end
+            "sensemble record", WAITING, self._write, failed=failed, finished=self._end, clock=clock
         )
 
     def finish(self, *, complete: bool) -> RecordError | None:
@@ -91,7 +93,7 @@ class BackgroundWriter:
         if failed or lost > self._reported:
             self._reported = lost
             text = f"{lost} predictions and events are lost"
-            self._report(Event(time.monotonic(), "recorded", text=text))
+            self._report(Event(self._clock.now(), "recorded", text=text))
 
     def _try_to_write(self, batch: list[Prediction | Event]) -> bool:
         try:
@@ -106,14 +108,14 @@ class BackgroundWriter:
             self._records.add_items(self._run, batch)
         except RecordError as error:
             if self.failure is None:
-                self.failure = _failed(error)
+                self.failure = self._failed(error)
                 self._report(self.failure)
             self.failure = replace(self.failure, text=str(error))
             return False
         return True
 
     def _trim(self) -> None:
-        now = time.monotonic()
+        now = self._clock.now()
         if now >= self._trim_at and not self._records.trim(self._retention, self._run):
             self._trim_at = now + TRIM
 
@@ -122,10 +124,9 @@ class BackgroundWriter:
             if self._complete and self.failure is None:
                 self._records.end(self._run)
         except RecordError as error:
-            self.failure = _failed(error)
+            self.failure = self._failed(error)
         finally:
             self._records.close()
 
-
-def _failed(error: RecordError) -> Event:
-    return Event(time.monotonic(), "record failed", text=str(error))
+    def _failed(self, error: RecordError) -> Event:
+        return Event(self._clock.now(), "record failed", text=str(error))

@@ -1,8 +1,8 @@
 """The thread in which a session's sensors learn from each other: neither sensors nor encoders wait for it."""
 
 from collections.abc import Callable
-from time import monotonic
 
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.adapting.adapter import Adapter
@@ -31,12 +31,13 @@ class Adaptation:
         studied: Callable[[], None],
         report: Callable[[Event], None],
         failed: Callable[[BaseException], None],
+        clock: Clock,
     ) -> None:
-        self._adapter, self._studied, self._report = adapter, studied, report
+        self._adapter, self._studied, self._report, self._clock = adapter, studied, report, clock
         self._unsaved: AdaptError | None = None  # of the last write
-        self._due = monotonic() + EVERY
+        self._due = self._clock.now() + EVERY
         self.queue: BackgroundQueue[Prediction | Event] = BackgroundQueue(
-            "sensemble adaptation", 1, self._work, failed=failed, finished=self._end
+            "sensemble adaptation", 1, self._work, failed=failed, finished=self._end, clock=clock
         )
 
     def finish(self) -> AdaptError | None:
@@ -48,11 +49,11 @@ class Adaptation:
 
     def _work(self, _: object) -> None:
         if self._adapter.problem:
-            self._report(Event(monotonic(), "set aside", text=self._adapter.problem))
+            self._report(Event(self._clock.now(), "set aside", text=self._adapter.problem))
             self._adapter.problem = ""
         self._adapter.study()
         self._studied()
-        if monotonic() >= self._due:
+        if self._clock.now() >= self._due:
             self._save()
 
     def _end(self) -> None:
@@ -63,11 +64,11 @@ class Adaptation:
             self._adapter.close()
 
     def _save(self) -> None:
-        self._due = monotonic() + EVERY
+        self._due = self._clock.now() + EVERY
         before, self._unsaved = self._unsaved, None
         try:
             self._adapter.save()
         except AdaptError as error:
             self._unsaved = error
             if str(error) != str(before):
-                self._report(Event(monotonic(), "unsaved", text=str(error)))
+                self._report(Event(self._clock.now(), "unsaved", text=str(error)))

@@ -2,16 +2,16 @@
 
 The suite (a session's engine is one) decides everything. A thread with an input runs it under one lock, which
 is never held while a sensor is read, a window is encoded or a file is written. A separate engine thread would
-cost each window two more thread switches. The clock thread calls the suite at its deadlines.
+cost each window two more thread switches. The timekeeper thread calls the suite at its deadlines.
 """
 
 import threading
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from itertools import count
-from time import monotonic
 from typing import Any, TypeVar
 
+from sensemble_sensors.clock import REAL, Clock, Patience
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.sensor import Sample, Sensor, is_played, is_pushed
 from sensemble_sensors.supervision.events import Event
@@ -33,10 +33,14 @@ T = TypeVar("T")
 
 
 class SensorHost(ABC):
-    """Sensors that attach and detach at any time, and subscribers. Safe from any thread."""
+    """Sensors that attach and detach at any time, and subscribers. Safe from any thread.
 
-    def __init__(self, suite: Suite, conditions: Sequence[Applied] = ()) -> None:
-        self._suite = suite
+    Attributes:
+        clock: the time of all that waits but sensors themselves.
+    """
+
+    def __init__(self, suite: Suite, conditions: Sequence[Applied] = (), clock: Clock = REAL) -> None:
+        self._suite, self.clock = suite, clock
         self._conditions = conditions
         self._lock = threading.RLock()
         self._arrived = threading.Condition(self._lock)  # an event, or the end
@@ -49,8 +53,8 @@ class SensorHost(ABC):
         self._subscribers: list[BackgroundQueue[Any]] = []
         self._item_queues: list[Subscriber] = []
         self._sample_queues: list[Listener] = []
-        self._clock = threading.Thread(target=self._keep_time, name="sensemble clock", daemon=True)
-        self._clock.start()
+        self._timekeeper = threading.Thread(target=self._keep_time, name="sensemble clock", daemon=True)
+        self._timekeeper.start()
 
     def attach(self, sensor: Sensor) -> str:
         """Start reading `sensor` in a new thread; return its name, numbered if another sensor has it.
@@ -79,6 +83,7 @@ class SensorHost(ABC):
                 prepare=self._prepare,
                 conditions=[one for one in self._conditions if one.modality == modality],
                 previous=[other.thread for other in self._running if other.sensor is sensor],
+                clock=self.clock,
             )
             reader.thread.start()  # may raise, so it comes first; it waits for an order
             self._readers[reader.key] = reader
@@ -87,7 +92,7 @@ class SensorHost(ABC):
                 reader.key,
                 modality,
                 sensor.name,
-                monotonic(),
+                self.clock.now(),
                 played=is_played(sensor),
                 pushed=is_pushed(sensor),
             )
@@ -147,7 +152,9 @@ class SensorHost(ABC):
         with self._lock:
             if self._stopped:  # nobody would end its thread
                 raise SessionError("subscribe: the session is closed; open another one")
-            subscriber = BackgroundQueue("sensemble subscriber", WAITING, work, failed=self._fail)
+            subscriber = BackgroundQueue(
+                "sensemble subscriber", WAITING, work, failed=self._fail, clock=self.clock
+            )
             self._subscribers.append(subscriber)
             queues.append(subscriber)
         return subscriber
@@ -159,7 +166,7 @@ class SensorHost(ABC):
         with self._lock:
             if self._stopped:
                 return None
-            answer = method(*arguments, monotonic())
+            answer = method(*arguments, self.clock.now())
             self._advance()
             return answer
 
@@ -174,18 +181,18 @@ class SensorHost(ABC):
     def _keep_time(self) -> None:
         with self._lock:
             while not self._stopped:
-                now, deadline = monotonic(), self._deadline
+                now, deadline = self.clock.now(), self._deadline
                 if deadline is not None and deadline <= now:
                     self._advance()
                 else:
-                    self._due.wait(None if deadline is None else deadline - now)
+                    self.clock.wait(self._due, None if deadline is None else deadline - now)
 
     # With the lock held.
 
     def _advance(self) -> None:
         """Do what follows from the inputs so far."""
         try:
-            for output in self._suite.advance(monotonic()):
+            for output in self._suite.advance(self.clock.now()):
                 self._handle(output)
             deadline = self._suite.deadline()
         except Exception as error:  # noqa: BLE001 - or a reader would blame its sensor, or the clock end unnoticed
@@ -223,15 +230,15 @@ class SensorHost(ABC):
 
     # Without it.
 
-    def _join(self, deadline: float) -> list[ReaderThread]:
+    def _join(self, patience: Patience) -> list[ReaderThread]:
         """Wait for the readers, and kill the processes of late ones; return those still running."""
-        killed = [reader for reader in self._late(self._running, deadline) if reader.kill()]
-        self._late(killed, monotonic() + KILL)
-        self._clock.join(max(0.0, deadline - monotonic()))
+        killed = [reader for reader in self._late(self._running, patience) if reader.kill()]
+        self._late(killed, Patience(self.clock, KILL))
+        patience.join(self._timekeeper)
         return [reader for reader in self._running if reader.thread.is_alive()]
 
-    def _late(self, readers: Sequence[ReaderThread], deadline: float) -> list[ReaderThread]:
+    def _late(self, readers: Sequence[ReaderThread], patience: Patience) -> list[ReaderThread]:
         for reader in readers:
             if reader.thread is not threading.current_thread():
-                reader.thread.join(max(0.0, deadline - monotonic()))
+                patience.join(reader.thread)
         return [reader for reader in readers if reader.thread.is_alive()]

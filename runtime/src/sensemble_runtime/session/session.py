@@ -7,9 +7,9 @@ each subscriber, and one keeps the record.
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING, Any, Self
 
+from sensemble_sensors.clock import REAL, Clock, Patience
 from sensemble_sensors.degraded import captured
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -56,6 +56,7 @@ class Session(SensorHost):
         conditions: degrade the samples of each sensor by those of its modality.
         lasting: go on when the last sensor has ended.
         adapt: lets the sensors teach each other; closed with the session.
+        clock: the time of all that waits but sensors themselves.
 
     Raises:
         RecordError: the record cannot be opened or written at first.
@@ -72,6 +73,7 @@ class Session(SensorHost):
         conditions: Sequence[Applied] = (),
         lasting: bool = False,
         adapt: Adapter | None = None,
+        clock: Clock = REAL,
     ) -> None:
         policy = policy or Policy()
         self._engine = Engine(bundle, policy, adapt, health, conditions)
@@ -83,25 +85,25 @@ class Session(SensorHost):
         self._raised = False
         self._stuck: set[object] = set()  # sensors, encoders and subscribers that did not return
         self._encoders: dict[str, EncoderThread] = {}
-        super().__init__(self._engine, conditions)
+        super().__init__(self._engine, conditions, clock)
         self._writer: BackgroundWriter | None = None
         if record is not None:
             keep = retention or Retention()
             try:
                 self._writer = BackgroundWriter(
-                    bundle, Path(record), keep, report=self._report, failed=self._fail
+                    bundle, Path(record), keep, report=self._report, failed=self._fail, clock=clock
                 )
             except RecordError:
                 with self._lock:
                     self._stop()
-                self._clock.join()
+                self._timekeeper.join()
                 if adapt is not None:
                     adapt.close()
                 raise
             self._item_queues.append(self._writer.queue)
         self._adaptation: Adaptation | None = None
         if adapt is not None:
-            self._adaptation = Adaptation(adapt, self._studied, self._report, self._fail)
+            self._adaptation = Adaptation(adapt, self._studied, self._report, self._fail, clock)
             self._item_queues.append(self._adaptation.queue)
         encode = WindowEncoder(bundle, policy)
         self._encoders |= {
@@ -143,12 +145,12 @@ class Session(SensorHost):
     def live(self) -> tuple[str, ...]:
         """The live set now, sorted."""
         with self._lock:
-            return () if self._ended is not None else self._engine.live(monotonic())
+            return () if self._ended is not None else self._engine.live(self.clock.now())
 
     def view(self) -> View:
         """Return the state of each sensor, the newest answer, and the faults: all of this moment."""
         with self._lock:
-            view = self._engine.view(monotonic() if self._ended is None else self._ended)
+            view = self._engine.view(self.clock.now() if self._ended is None else self._ended)
         if self._writer is None or self._writer.failure is None:
             return view
         return replace(view, faults=(*view.faults, self._writer.failure))
@@ -186,7 +188,7 @@ class Session(SensorHost):
         for modality in player.modalities:
             self.attach(player.sensor(modality))
         self._players.append(player)
-        player.start()
+        player.start(self.clock)
         return player
 
     def teach(self, label: str) -> None:
@@ -207,19 +209,19 @@ class Session(SensorHost):
             Exception: the error of a subscriber, if no consumer has got it.
         """
         bundle, again = self.bundle, bool(self._stuck)
-        deadline = monotonic() + (0.0 if again else sensor_host.CLOSE)
+        patience = Patience(self.clock, 0.0 if again else sensor_host.CLOSE)
         rest = 0.0 if again else sensor_host.KILL  # seconds for subscribers that waited for a stuck sensor
         with self._lock:
-            self._ended = monotonic() if self._ended is None else self._ended
+            self._ended = self.clock.now() if self._ended is None else self._ended
             self._stop()
         for encoder in self._encoders.values():
-            encoder.thread.join(max(0.0, deadline - monotonic()))
+            patience.join(encoder.thread)
         encoding = {m for m, encoder in self._encoders.items() if encoder.thread.is_alive()}
-        left = [reader for reader in self._join(deadline) if reader not in self._stuck]
+        left = [reader for reader in self._join(patience) if reader not in self._stuck]
         with self._lock:
             for modality in {*bundle.modalities} - encoding:
                 bundle.unload(modality)
-        freed = bundle.settle(max(deadline, monotonic() + sensor_host.KILL))
+        freed = bundle.settle(Patience(self.clock, max(patience.left, sensor_host.KILL)))
         for player in self._players:
             try:
                 player.close()
@@ -235,8 +237,8 @@ class Session(SensorHost):
             subscriber.close()
         if any(subscriber.is_current_thread for subscriber in self._subscribers):
             return  # a subscriber closes the session; its thread ends when it returns
-        deadline = max(deadline, monotonic() + rest)
-        busy = [s for s in self._subscribers if not s.join(max(0.0, deadline - monotonic()))]
+        patience = Patience(self.clock, max(patience.left, rest))
+        busy = [subscriber for subscriber in self._subscribers if not subscriber.join(patience.left)]
         stuck: set[object] = {*encoding, *left, *busy} | (set() if freed else {bundle})
         new, self._stuck = stuck - self._stuck, self._stuck | stuck  # each is waited for and named once
         self._raise_once()

@@ -8,6 +8,7 @@ from threading import Event, Thread
 from typing import Self
 from urllib.parse import urlsplit
 
+from sensemble_sensors.clock import REAL, Clock, Patience
 from sensemble_sensors.devices.discovery import Device, is_gone, without_credentials
 from sensemble_sensors.errors import SensorsError
 
@@ -77,11 +78,15 @@ class Watcher:
     """
 
     def __init__(
-        self, finders: Sequence[Finder], on_event: Callable[[DeviceEvent], None], interval: float = INTERVAL
+        self,
+        finders: Sequence[Finder],
+        on_event: Callable[[DeviceEvent], None],
+        interval: float = INTERVAL,
+        clock: Clock = REAL,
     ) -> None:
         self._finders = finders
         self._on_event = on_event
-        self._interval = interval
+        self._interval, self._clock = interval, clock
         self._seen: list[dict[str, Device]] = [{} for _ in finders]
         self._failures: list[str] = [""] * len(finders)
         self._stop = Event()
@@ -102,7 +107,7 @@ class Watcher:
     def close(self) -> None:
         """Stop the watch, and wait up to 5 s for the search in progress."""
         self._stop.set()
-        self._thread.join(CLOSE)  # a name look-up can take longer, and cannot be ended
+        Patience(self._clock, CLOSE).join(self._thread)  # a name look-up can take longer, and cannot be ended
         error, self._error = self._error, None
         if error is not None:
             raise error
@@ -138,5 +143,5 @@ class Watcher:
             except BaseException as error:  # noqa: BLE001 - `close` raises it
                 self._error = error
                 return
-            if self._stop.wait(self._interval):
+            if self._clock.wait(self._stop, self._interval):
                 return

@@ -9,9 +9,9 @@ from heapq import merge
 from itertools import chain, repeat
 from pathlib import Path
 from threading import Event, Lock, Thread
-from time import monotonic
 from typing import Self
 
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.errors import (
     BadDataError,
     SensorEndedError,
@@ -115,6 +115,7 @@ class Player(ABC):
     def __init__(self, name: str, specs: Mapping[str, InputSpec]) -> None:
         self.modalities = tuple(sorted(specs))
         self._name = name
+        self._clock: Clock = REAL
         self._specs = specs
         self._sensors = {
             modality: _PlayedSensor(f"{name} {modality}", spec) for modality, spec in specs.items()
@@ -136,8 +137,9 @@ class Player(ABC):
         self._sensors[modality].plug()
         return self._sensors[modality]
 
-    def start(self) -> None:
-        """Start playing; call it once."""
+    def start(self, clock: Clock = REAL) -> None:
+        """Start playing by a clock; call it once."""
+        self._clock = clock
         self._thread.start()
 
     def close(self) -> None:
@@ -158,8 +160,8 @@ class Player(ABC):
     def _play(self) -> None:
         over = SensorEndedError(f"{self._name}: all is played")
         try:
-            for item in self._stream(monotonic()):
-                if self._stop.wait(item.time - monotonic()):
+            for item in self._stream(self._clock.now()):
+                if self._clock.wait(self._stop, item.time - self._clock.now()):
                     break
                 sensor = self._sensors[item.modality]
                 if isinstance(item, Loss):

@@ -15,10 +15,10 @@ from contextlib import ExitStack
 from dataclasses import asdict, replace
 from pathlib import Path
 from threading import Condition, Thread
-from time import monotonic
 from types import MappingProxyType
 from typing import IO, Any, Self
 
+from sensemble_sensors.clock import REAL, Clock, wait_for
 from sensemble_sensors.durable import append, create, create_folder, lock, repair, sync_folder, write
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.kinds.kind import FileKind, Kind, TrackKind
@@ -86,6 +86,7 @@ class Recording:
         background: bool = False,
         declared: Mapping[str, Modality] = MappingProxyType({}),
         failed: Callable[[RecordingError], None] = lambda _: None,
+        clock: Clock = REAL,
     ) -> None:
         check_labels(split, labels, background=background)
         if not 0 < seconds <= SPAN:
@@ -102,7 +103,8 @@ class Recording:
         if background:
             self._common["background"] = True
         self._lock, self._number, self.take = _prepare(folder, form, declared)
-        self.began = monotonic()
+        self._clock = clock
+        self.began = clock.now()
         # The lock of everything below; notified when there is something to do.
         self._changed = Condition()
         self._waiting: dict[int, list[Sample]] = {}  # by segment of this take
@@ -181,7 +183,7 @@ class Recording:
         self._lost[modality, why] = self._lost.get((modality, why), 0) + count
 
     def _now(self) -> float:
-        return monotonic() - self.began
+        return self._clock.now() - self.began
 
     def _write(self) -> None:
         try:
@@ -205,8 +207,8 @@ class Recording:
         """Write the complete segments and the events; return whether the recording is over."""
         with self._changed:
             due = (self._next + 1) * self._seconds + LAG
-            self._changed.wait_for(
-                lambda: self._closed or bool(self._lines) or self._now() >= due, max(0.0, due - self._now())
+            wait_for(
+                self._clock, self._changed, lambda: self._closed or self._lines, max(0.0, due - self._now())
             )
             over = self._closed
             until = (

@@ -3,9 +3,9 @@
 import logging
 import threading
 from collections.abc import Callable, Sequence
-from time import monotonic, sleep
 from typing import Any
 
+from sensemble_sensors.clock import REAL, Clock, sleep
 from sensemble_sensors.degraded import Degraded
 from sensemble_sensors.errors import SensorUnavailableError, text_of
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -43,12 +43,13 @@ class ReaderThread:
         prepare: Callable[[str], None] = lambda _: None,
         conditions: Sequence[Applied] = (),
         previous: Sequence[threading.Thread] = (),
+        clock: Clock = REAL,
     ) -> None:
         self.key, self.sensor, self.name = key, sensor, sensor.name
         self.thread = threading.Thread(target=self._run, name=f"sensemble {sensor.name}", daemon=True)
         self._spec, self._suite, self._call, self._prepare = spec, suite, call, prepare
         self._source = Degraded(sensor, conditions) if conditions else sensor
-        self._previous = previous
+        self._previous, self._clock = previous, clock
         self._wanted = threading.Event()  # unset: neither open nor read
         self._closing = self._over = False
         self._flood = kind_of(spec).flood
@@ -113,7 +114,7 @@ class ReaderThread:
             _LOG.warning("%s: is not there; it is tried until it is: %s", self.name, text_of(error))
 
     def _pace(self) -> None:
-        now = monotonic()
+        now = self._clock.now()
         self._ahead = max(self._ahead, now) + 1 / self._flood
         if self._ahead - now > BURST:
-            sleep(self._ahead - now - BURST)
+            sleep(self._clock, self._ahead - now - BURST)
