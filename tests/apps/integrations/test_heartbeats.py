@@ -59,10 +59,12 @@ def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -
     beats = Beats("d", "pi", "b" * 64)
     lost = Event(0.0, "lost", "video", "camera 0", "no picture came")
     items = [live(*EVERY), said(EVERY), lost, live("audio"), *[said(("audio",), 0.55)] * 3, live(*EVERY)]
-    for second, item in enumerate([*items, said(EVERY)]):
+    began = Event(0.0, "began", label="three", began=0.0)
+    for second, item in enumerate([*items, said(EVERY), began]):
         beats.note(item, [lost] if 2 <= second < 7 else [], 7200.0 + second, 1.0)
     rows = {row.live: row for row in beats.taken()}
-    assert sum(row.seconds for row in rows.values()) == 9
+    assert sum(row.seconds for row in rows.values()) == 10
+    assert {name: row.moments for name, row in rows.items() if row.moments} == {"audio+video": 1}
     assert {name: (row.answers, row.unsure, dict(row.without)) for name, row in rows.items() if name} == {
         "audio+video": (2, 0, {}),
         "audio": (3, 0, {"video lost": 3}),

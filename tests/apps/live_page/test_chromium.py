@@ -1,6 +1,7 @@
 """The live page in a real browser: its camera and microphone, its buttons, its forms, and who can use it."""
 
 import json
+import re
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -126,6 +127,21 @@ def test_the_camera_is_in_sight_below_the_answer_and_greys_when_it_is_not_used(
     page.get_by_role("button", name="Unplug replay video").click()
     expect(page.locator(".card.view:not(.live) .preview")).to_have_css("filter", "grayscale(1)")
     page.get_by_role("button", name="Plug back replay video").click()
+    page.context.close()
+
+
+def test_what_began_and_ended_is_a_block_and_a_line(page_of_a_replay: Served, browser: Browser) -> None:
+    page, complaints = opened(browser, page_of_a_replay)
+    began = monotonic() - 6.0
+    given: Any = {"label": "door_bell", "began": began, "confidence": 0.97, "sensors": ("audio", "video")}
+    page_of_a_replay.report(events.Event(began, "began", **given))
+    line = page.locator("#events .happened", has_text="door bell, microphone and camera")
+    expect(line).to_be_visible()
+    page_of_a_replay.report(events.Event(began + 5.0, "ended", **given, ended=began + 5.0))
+    expect(line).to_contain_text(", for 5 s")
+    expect(line.locator("time")).to_have_attribute("title", re.compile("^[0-9]:"))  # since the start
+    expect(page.locator("#strip .happened", has_text="door bell")).to_have_count(1)
+    assert (inaccessible(page), complaints) == ([], [])
     page.context.close()
 
 

@@ -64,6 +64,8 @@ class Beats:
             self._predicted(item, faults, at)
         elif item.kind == "live":
             self.live = item.text
+        elif item.kind == "began":
+            self._rows.append(self._row(at, self.live, moments=1))
         elif item.is_fault:
             self._rows.append(self._row(at, self.live, faults={_name(item): 1}))
 

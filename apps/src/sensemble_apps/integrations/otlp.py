@@ -48,6 +48,7 @@ class Metrics(Counting):
         self._counters = {
             "seconds": meter.create_counter("sensemble.live", "s", "how long each set was live"),
             "answers": meter.create_counter("sensemble.answers", "", "answers"),
+            "moments": meter.create_counter("sensemble.moments", "", "how many classes began"),
             "unsure": meter.create_counter("sensemble.unsure", "", "answers without a label"),
             "faults": meter.create_counter("sensemble.faults", "", "how often each fault began"),
             "without": meter.create_counter("sensemble.without", "", "answers that lacked a sensor after it"),
@@ -77,7 +78,7 @@ class Metrics(Counting):
     def _count(self) -> None:
         for row in self.taken():
             live = {"live": row.live}
-            for name in ("seconds", "answers", "unsure"):
+            for name in ("seconds", "answers", "unsure", "moments"):
                 self._counters[name].add(getattr(row, name), live)
             for name in ("faults", "without"):
                 for fault, count in getattr(row, name).items():

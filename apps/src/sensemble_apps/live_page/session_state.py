@@ -16,7 +16,8 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.supervision.events import Event
 
-from sensemble_apps.console.wording import answer_as_json, sensor_title
+from sensemble_apps.console.kinds import as_words, words_of
+from sensemble_apps.console.wording import answer_as_json, sensor_title, words
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json, event_words
 from sensemble_apps.web.page_sensors import PageSensors
@@ -148,10 +149,13 @@ class SessionState:
             self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
     def _happened(self, event: Event) -> None:
+        if event.label:
+            by = words(words_of(modality).sensor for modality in event.sensors)
+            self._enter(**event_as_json(event), words=f"{as_words(event.label)}, {by}", fault=False)
+            return
         titles = {sensor.name: sensor.title for sensor in self.sensors.all}
         title = titles.get(event.sensor) or sensor_title(event.modality, event.sensor)
-        words = f"{title} {event_words(event)}"
-        self._enter(**event_as_json(event), words=words, fault=event.is_fault)
+        self._enter(**event_as_json(event), words=f"{title} {event_words(event)}", fault=event.is_fault)
 
     def _enter(self, kind: str, time: float, **fields: Any) -> None:  # noqa: ANN401 - what JSON can hold
         self._entries += 1

@@ -1,7 +1,7 @@
 """The items that outputs show of a running bundle: predictions and events."""
 
 from collections.abc import Callable, Generator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from sensemble_runtime.engine.view import View
@@ -62,14 +62,19 @@ def view_event(item: Prediction | Event, began: float, example_at: ExampleAt | N
 
 def shown_event(event: Event, began: float = 0.0) -> Event:
     """Return an event for outputs: in seconds since `began`, its text without the sensor's name."""
-    return replace(event, time=event.time - began, text=event.reason)
+    times = {name: getattr(event, name) for name in ("time", "began", "ended")}
+    shifted: dict[str, Any] = {name: time - began for name, time in times.items() if time is not None}
+    return replace(event, **shifted, text=event.reason)
 
 
 def event_as_json(event: Event) -> dict[str, Any]:
     """Return an event as the JSON object of `docs/reference/output.md`."""
-    found = asdict(event) | {"time": round(event.time, 6)}
-    for name in ("modality", "sensor"):
-        found[name] = found[name] or None
+    rest = {name: getattr(event, name) or None for name in ("modality", "sensor")}
+    found = {"time": round(event.time, 6), "kind": event.kind, **rest, "text": event.text}
+    if event.label:
+        times = {name: at and round(at, 6) for name, at in (("began", event.began), ("ended", event.ended))}
+        share = event.confidence and round(event.confidence, 6)
+        found |= {"label": event.label, **times, "confidence": share, "sensors": list(event.sensors)}
     return found
 
 

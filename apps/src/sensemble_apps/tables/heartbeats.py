@@ -48,6 +48,7 @@ class Heartbeat:
         without: how many of the answers lacked a sensor after such a fault.
         latencies: the numbers of answers by the time that their encoders took: below 1 ms, 2 ms, ..., more.
         confidences: the numbers of answers by confidence, in tenths.
+        moments: how many classes began.
     """
 
     hour: datetime
@@ -62,6 +63,7 @@ class Heartbeat:
     without: Mapping[str, int] = field(default_factory=dict)
     latencies: Sequence[int] = (0,) * (len(LATENCIES) + 1)
     confidences: Sequence[int] = (0,) * CONFIDENCES
+    moments: int = 0
 
     @property
     def key(self) -> tuple[datetime, str, str, str, str]:
@@ -79,6 +81,7 @@ class Heartbeat:
             without=dict(Counter(self.without) + Counter(other.without)),
             latencies=np.add(self.latencies, other.latencies).tolist(),
             confidences=np.add(self.confidences, other.confidences).tolist(),
+            moments=self.moments + other.moments,
         )
 
 
@@ -103,6 +106,7 @@ def schema() -> "pa.Schema":
             *((name, number) for name in ("answers", "unsure")),
             *((name, pa.map_(text, number)) for name in ("faults", "without")),
             *((name, pa.list_(number)) for name in ("latencies", "confidences")),
+            ("moments", number),
         ]
     )
 

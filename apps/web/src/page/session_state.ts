@@ -132,7 +132,8 @@ export class SessionState {
 
   private happened(event: SessionEvent): void {
     const { kind, modality, text } = event;
-    if (kind === "live" || event.label) return; // answers name their live set and what they see
+    if (kind === "live") return; // answers name their live set
+    if (event.label) return this.enter({ ...event, words: `${event.label.replace(/_+/g, " ")}, ${this.named(event.sensors ?? [])}`, fault: false });
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
     if (kind === "detached") this.fresh.delete(modality);
     this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${inWords(kind, text)}`, fault: FAULTS.includes(kind) });
@@ -174,8 +175,14 @@ export class SessionState {
     if (doubt === "several") return either;
     const bests = new Map([...opinions].flatMap(([m, { best }]) => (best === null ? [] : [[this.modalities.find(({ modality }) => modality === m)!.sensor, best]])));
     const apart = new Set(bests.values()).size > 1 ? [...bests.keys()].sort() : ["the sensors"];
-    return `${apart.length > 1 ? `${apart.slice(0, -1).join(", ")} and ${apart.at(-1)}` : apart[0]} disagree: ${either}`;
+    return `${joined(apart)} disagree: ${either}`;
+  }
+
+  private named(modalities: string[]): string {
+    return joined(modalities.map((one) => this.modalities.find(({ modality }) => modality === one)!.sensor));
   }
 }
+
+const joined = (words: string[]): string => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? ""));
 
 const inWords = (kind: string, text: string): string => (text ? `${kind}: ${text}` : kind);

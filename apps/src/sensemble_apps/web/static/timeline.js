@@ -1,6 +1,6 @@
 // The timeline: what was live when, what was answered, events; and a look back at any moment, with its pictures.
 
-import { byId, button, clock, draw, make, percent, say } from "./dom.js";
+import { byId, button, clock, draw, make, percent, say, spaced } from "./dom.js";
 import { showPreview } from "./sensors.js";
 
 /** @typedef {import("./types.js").Entry} Entry */
@@ -17,8 +17,10 @@ const FILM = 600; // previews of a sensor
 const SHOWN = 60; // events in the list
 const NAME = 7.5; // pixels of a letter of a modality's name
 const LANE = 18;
-const SAID = 40; // pixels of the answers
+const SAID = 40; // pixels of what began and ended, and of the answers below
+const BLOCK = 16; // of the former
 const LETTER = 8; // and as much between two
+const LASTING = 3; // seconds from which it is said how long something lasted
 const [LEAST, MOST] = [20, 60]; // seconds that the strip shows
 const REDRAW = 500; // milliseconds
 
@@ -134,9 +136,17 @@ export class Timeline {
     const list = byId("events");
     for (const entry of entries) {
       if (entry.fault === undefined) continue; // no event
-      const shown = button("", () => this.look(entry.time));
-      shown.append(make("time", {}, clock(entry.time)), ` ${entry.words}`);
-      list.prepend(make("li", { class: entry.fault ? "fault" : "calm" }, shown));
+      if (entry.kind === "ended" && typeof entry.began === "number") {
+        // Its line is there since it began.
+        const line = list.querySelector(`[data-began="${entry.began}"]`);
+        const seconds = (entry.ended ?? entry.began) - entry.began;
+        if (line && seconds >= LASTING) line.append(`, for ${seconds.toFixed(0)} s`);
+        continue;
+      }
+      const time = entry.began ?? entry.time;
+      const shown = button("", () => this.look(entry.time), typeof entry.began === "number" ? { "data-began": String(entry.began) } : {});
+      shown.append(make("time", { title: clock(time) }, new Date(Date.now() - 1000 * (this.time - time)).toLocaleTimeString("en-GB")), ` ${entry.words}`);
+      list.prepend(make("li", { class: entry.fault ? "fault" : typeof entry.began === "number" ? "happened" : "calm" }, shown));
     }
     while (list.children.length > SHOWN) list.lastElementChild?.remove();
   }
@@ -169,17 +179,21 @@ export class Timeline {
       for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });
-    strip.append(draw("text", { x: -this.names, y: foot + 14 }, "answer"));
+    strip.append(draw("text", { x: -this.names, y: foot + 14 }, "what happened"));
+    for (const { label, from, to, words } of this.happened()) {
+      if (to < begin) continue;
+      const wide = Math.max(3, x(to) - x(from));
+      const block = draw("g", { class: "happened" }, draw("rect", { x: x(from), width: wide, y: foot + 2, height: BLOCK - 2, rx: 3 }), draw("title", {}, words));
+      if (wide > LETTER * label.length) block.append(draw("text", { x: x(from) + 4, y: foot + 13 }, label));
+      strip.append(block);
+    }
     const said = this.entries.filter((entry) => entry.fault === undefined);
     said.forEach((entry, index) => {
       const [from, to] = [x(entry.time), x(said[index + 1]?.time ?? this.time)];
       if (entry.kind !== "answer" || to === from) return;
-      const label = entry.label ?? `${entry.best ?? ""}?`;
       const kind = entry.label === null ? "unsure" : { true: "right", false: "wrong" }[String(entry.right)] ?? "";
-      const tall = (SAID - 18) * (entry.confidence ?? 0);
-      const block = draw("g", { class: `said ${kind}` }, draw("rect", { x: from + 0.5, width: Math.max(0.5, to - from - 1), y: height - tall, height: tall, rx: 1 }), draw("title", {}, `${entry.words} ${kind}`));
-      if (to - from > LETTER * (label.length + 1)) block.append(draw("text", { x: from + 1, y: foot + 14 }, label));
-      strip.append(block);
+      const tall = (SAID - BLOCK - 2) * (entry.confidence ?? 0);
+      strip.append(draw("g", { class: `said ${kind}` }, draw("rect", { x: from + 0.5, width: Math.max(0.5, to - from - 1), y: height - tall, height: tall, rx: 1 }), draw("title", {}, `${entry.words} ${kind}`)));
     });
     for (const entry of this.entries) {
       const lane = this.modalities.findIndex(({ modality }) => modality === entry.modality);
@@ -187,6 +201,13 @@ export class Timeline {
     }
     if (this.moment !== null) strip.append(draw("line", { class: "moment", x1: x(this.moment), x2: x(this.moment), y1: 0, y2: height }));
     place.replaceChildren(strip);
+  }
+
+  /** @returns {{label: string, from: number, to: number, words: string}[]} what began, with its end, or now */
+  happened() {
+    const ends = new Map(this.entries.map((entry) => [entry.kind === "ended" ? entry.began : null, entry.ended]));
+    const began = this.entries.filter((entry) => entry.kind === "began" && typeof entry.began === "number");
+    return began.map(({ label, began: from = 0, words = "" }) => ({ label: spaced(label ?? ""), from, to: ends.get(from) ?? this.time, words }));
   }
 
   /**

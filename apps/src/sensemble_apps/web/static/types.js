@@ -18,7 +18,8 @@
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: string, time: number, live?: string[],
  *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,
- *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault``
+ *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean,
+ *   began?: number, ended?: number | null, sensors?: string[]}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault`; what `began` or `ended` has its times
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
  * @typedef {{right: number, unsure: number, n: number}} Count
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
