@@ -10,7 +10,7 @@ from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.scores import SubsetScore
 
 _SHOWN = 3  # candidates that a printed prediction names
-_MOST = 99  # per cent that are shown of an answer that is unsure
+MOST = 99  # per cent that are shown of an answer that is unsure, and of what began
 
 Doubt = Literal["unfamiliar", "several", "disagreement"]
 """The reason why an answer is unsure (`engine.belief`).
@@ -69,7 +69,7 @@ class Answer:
         return self._percent(self.confidence)
 
     def _percent(self, probability: float) -> int:
-        return min(round(100 * probability), 100 if self.sure else _MOST)
+        return min(round(100 * probability), 100 if self.sure else MOST)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

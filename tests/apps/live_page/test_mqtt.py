@@ -6,6 +6,7 @@ import subprocess
 import tracemalloc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from os import getuid
 from pathlib import Path
 from pwd import getpwuid
@@ -25,6 +26,7 @@ from sensemble_apps.integrations.mqtt import Publisher, client_id
 from sensemble_apps.running import outputs
 from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision.events import Event
@@ -135,6 +137,38 @@ def test_an_answer_names_the_live_set_that_it_is_of(bundle: Bundle, broker: Brok
         assert live == ["audio", "text"]
         publisher.show(Event(0.0, "live"))
         assert broker.next("/answer")["live"] == []
+
+
+def test_moments_and_states_are_published_and_home_assistant_finds_an_entity_for_each(
+    bundle: Bundle, broker: Broker
+) -> None:
+    word, state, *_ = bundle.manifest.labels
+    sets = {"": SetThreshold(1.0, 3.0, 0, None)}
+    timeline = TimelineCalibration(1.0, 1.0, {state: 20.0}, 1.0, sets)
+    calibration = replace(bundle.manifest.calibration, timeline=timeline)
+    bundle.manifest = replace(bundle.manifest, calibration=calibration)
+
+    def happened(kind: str, label: str, began: float, ended: float | None) -> Event:
+        return Event(
+            ended or began, kind, label=label, began=began, ended=ended, confidence=0.97, sensors=("audio",)
+        )
+
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
+        found = broker.next("/moment/config")
+        assert (found["event_types"], found["state_topic"][-7:]) == ([*bundle.manifest.labels], "/moment")
+        lasting = broker.next("/state0/config")
+        assert (lasting["name"], lasting["state_topic"][-6:]) == (state, "/state")
+        assert state in lasting["value_template"]
+        assert broker.next("/state") == {"label": None}
+        publisher.show(happened("began", word, 12.25, None))
+        told = broker.next("/moment")
+        assert (told["kind"], told["label"], told["began"], told["ended"]) == ("began", word, 12.25, None)
+        assert (told["confidence"], told["sensors"]) == (0.97, ["audio"])
+        publisher.show(happened("ended", word, 12.25, 12.75))
+        publisher.show(happened("began", state, 20.0, None))
+        assert broker.next("/state") == {"label": state}, "a moment is no state"
+        publisher.show(happened("ended", state, 20.0, 45.0))
+        assert broker.next("/state") == {"label": None}
 
 
 def test_a_recording_is_published(bundle: Bundle, broker: Broker) -> None:

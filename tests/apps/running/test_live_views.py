@@ -8,6 +8,7 @@ import signal
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from threading import Timer
 from typing import Any
@@ -16,8 +17,9 @@ import numpy as np
 import pytest
 import rich
 from sensemble_apps.console.wording import answer
+from sensemble_apps.running.outputs import LineOutput
 from sensemble_apps.running.terminal import TerminalOutput
-from sensemble_apps.running.view_events import Opened, ViewEvent, view_event
+from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent, event_as_json, view_event
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.engine.view import View
@@ -191,7 +193,9 @@ def test_a_real_terminal_says_when_a_sensor_is_tried_again(bundle_folder: Path) 
 
 def test_a_terminal_that_cannot_redraw_gets_lines(bundle_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "said.txt").write_text("one person\n")
-    with in_a_terminal("run", bundle_folder, "--captions", tmp_path / "said.txt", term="dumb") as (_, screen):
+    with in_a_terminal(
+        "run", bundle_folder, "--captions", tmp_path / "said.txt", "--windows", term="dumb"
+    ) as (_, screen):
         shown = _read(screen, lambda _: False)
     plugged, *rest = shown.splitlines()
     assert plugged.endswith("said.txt attached")
@@ -260,3 +264,29 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
 def test_an_answer_is_written_in_few_words(threshold: float, doubt: Doubt | None, written: str) -> None:
     chances = np.array([0.5, 0.2, 0.125, 0.1, 0.075], np.float32)
     assert answer(Opinion(chances, threshold, tuple("abcde"), doubt)) == written
+
+
+def test_lines_tell_what_begins_and_states_that_end_and_windows_on_request(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    word = Event(13.0, "began", label="three", began=13.0, confidence=0.999, sensors=("audio", "video"))
+    state = replace(word, label="walking", began=20.0, ended=47.8)
+    said = Predicted(13.0, _said(audio=0.01, video=0.01), None)
+    for windows in (False, True):
+        output = LineOutput(windows=windows)
+        for item in (said, word, replace(word, kind="ended", ended=13.5), replace(state, kind="ended")):
+            output.show(view_event(item, 1.0) if isinstance(item, Event) else item)
+        lines = capsys.readouterr().out.splitlines()
+        assert lines[windows:] == [
+            "   12.00 s  three  99 %  microphone + camera",
+            "   46.80 s  walking ended after 27.8 s",
+        ]
+
+
+def test_a_moment_is_an_event_with_more_fields() -> None:
+    event = Event(2.0, "began", text="three, 97 %, audio", label="three", began=1.75, confidence=0.97)
+    assert event_as_json(event) == {
+        "time": 2.0, "kind": "began", "modality": None, "sensor": None, "text": "three, 97 %, audio",
+        "label": "three", "began": 1.75, "ended": None, "confidence": 0.97, "sensors": [],
+    }  # fmt: skip
+    assert event_as_json(Event(2.0, "record failed")).keys() == {"time", "kind", "modality", "sensor", "text"}

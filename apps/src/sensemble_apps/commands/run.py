@@ -62,6 +62,8 @@ class Run(Running):
     the oldest part. The default size is 1 GB."""
     summary: OptionalOut = None
     """Write the cost of a run in real time to this JSON file: memory, processor time, time a window."""
+    windows: bool = False
+    """Print the answer of each window too, as a fast replay does, and not only what begins and ends."""
     json: bool = False
     """Print one JSON object per prediction and, except in a fast replay, one per event of a sensor."""
 
@@ -170,4 +172,4 @@ def _shown(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> Abs
         from sensemble_apps.running.terminal import TerminalOutput  # only a terminal needs rich
 
         return TerminalOutput(bundle, conditions)
-    return nullcontext(LineOutput())
+    return nullcontext(LineOutput(windows=arguments.windows or arguments.fast))

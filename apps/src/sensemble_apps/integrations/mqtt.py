@@ -16,6 +16,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.timeline import states
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.supervision.events import Event
 
@@ -45,8 +46,9 @@ class Publisher:
 
     Topics below `sensemble/DEVICE`: `answer`, retained, is `{"label", "best", "confidence", "doubt",
     "live"}`; the label is null if unsure, the first four are while nothing is live. `recording`, retained, is
-    `{"on", "failed"}`. `event` is an event as `run --json` prints it. `available` is `online` or, also after
-    a crash, `offline`. Events are lost while the broker is away.
+    `{"on", "failed"}`. `state`, retained, is `{"label"}`, the state that goes on, or null. `moment` is what
+    began or ended, and `event` any other event, as `run --json` prints them. `available` is `online` or, also
+    after a crash, `offline`. Events are lost while the broker is away.
 
     `url` is `mqtt://[USER@]HOST[:PORT][/DEVICE]`; `mqtts` for TLS. The password is in the environment, as
     `PASSWORD`. DEVICE is unique to this machine and run; by default `client_id`.
@@ -72,7 +74,13 @@ class Publisher:
         self._client.connect_async(parts.hostname or "", parts.port or _PORTS[parts.scheme], _SILENT)
         self._is_away = False
         self._lock = RLock()  # of the two below, which paho's thread uses too
-        self._state = {"answer": _answer(None), "recording": _recording(on=False, failed="")}
+        self._state = {
+            "answer": _answer(None),
+            "recording": _recording(on=False, failed=""),
+            "state": _NO_STATE,
+        }
+        self._labels = bundle.manifest.labels
+        self._states = states(bundle.manifest.calibration.timeline, self._labels)
         self._sent: dict[str, str] = {}  # the part of the state that the broker has
 
     def __enter__(self) -> Self:
@@ -102,8 +110,11 @@ class Publisher:
             case Event(kind=kind, text=text) if kind in _RECORDING:
                 on, failed = _RECORDING[kind]
                 self._state["recording"] = _recording(on=on, failed=text if failed else "")
+        if isinstance(event, Event) and event.label in self._states:
+            self._state["state"] = _state(event.label) if event.ended is None else _NO_STATE
         if isinstance(event, Event) and event.kind != "live" and self._has_room:
-            self._publish("event", json.dumps(event_as_json(event), ensure_ascii=False))
+            topic = "moment" if event.label else "event"
+            self._publish(topic, json.dumps(event_as_json(event), ensure_ascii=False))
         self._publish_state()
 
     @property
@@ -132,8 +143,9 @@ class Publisher:
             return
         self._is_away = False
         self._publish("available", "online", retain=True)
-        discovery = f"{_FINDERS}/sensor/{self._name}/answer/config"
-        client.publish(discovery, json.dumps(self._description), retain=True)
+        for (component, entity), description in self._descriptions().items():
+            discovery = f"{_FINDERS}/{component}/{self._name}/{entity}/config"
+            client.publish(discovery, json.dumps(description), retain=True)
         with self._lock:
             self._sent.clear()  # the broker may have lost it
         self._publish_state()
@@ -149,17 +161,44 @@ class Publisher:
             self._is_away = True
             remark(f"sensemble: the MQTT broker {self._broker} {why}; it is tried again")
 
-    @property
-    def _description(self) -> dict[str, Any]:
-        return {
+    def _descriptions(self) -> dict[tuple[str, str], dict[str, Any]]:
+        """Return Home Assistant's entities, by component and name: answer, moments, and each state."""
+        answer = {
             "name": "Answer",
-            "unique_id": f"sensemble_{self._name}_answer",
             "state_topic": f"{self._topic}/answer",
             "value_template": "{{ value_json.label or 'unsure' }}",
             "json_attributes_topic": f"{self._topic}/answer",
-            "availability_topic": f"{self._topic}/available",
-            "device": {"identifiers": [f"sensemble_{self._name}"], "name": f"Sensemble {self._name}"},
         }
+        moment = {
+            "name": "Moment",
+            "state_topic": f"{self._topic}/moment",
+            "event_types": list(self._labels),
+            "value_template": "{% if value_json.kind == 'began' %}"
+            "{{ dict(value_json, event_type=value_json.label) | tojson }}{% endif %}",
+        }
+        found: dict[tuple[str, str], dict[str, Any]] = {
+            ("sensor", "answer"): answer,
+            ("event", "moment"): moment,
+        }
+        for number, label in enumerate(self._states):
+            found["binary_sensor", f"state{number}"] = {
+                "name": label,
+                "state_topic": f"{self._topic}/state",
+                "value_template": f"{{{{ 'ON' if value_json.label == {json.dumps(label)} else 'OFF' }}}}",
+            }
+        device = {"identifiers": [f"sensemble_{self._name}"], "name": f"Sensemble {self._name}"}
+        for (_, entity), description in found.items():
+            description["unique_id"] = f"sensemble_{self._name}_{entity}"
+            description["availability_topic"] = f"{self._topic}/available"
+            description["device"] = device
+        return found
+
+
+def _state(label: str | None) -> str:
+    return json.dumps({"label": label}, ensure_ascii=False)
+
+
+_NO_STATE = _state(None)
 
 
 def _answer(prediction: Prediction | None) -> str:

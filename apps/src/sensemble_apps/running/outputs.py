@@ -14,6 +14,7 @@ from typing import Any, Protocol, cast
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.timeline import STATE
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.libraries import plugin
 from sensemble_sensors.supervision.events import Event
@@ -119,14 +120,19 @@ class JsonOutput:
 
 
 class LineOutput:
-    """Prints a line per prediction and event, and one when nothing is live."""
+    """Prints a line for each event and, with `windows`, each prediction; one when nothing is live."""
+
+    def __init__(self, *, windows: bool) -> None:
+        self._windows = windows
 
     def show(self, event: ViewEvent) -> None:
         """Print `event`."""
         if isinstance(event, Predicted):
-            say(_prediction_line(event))
+            if self._windows:
+                say(_prediction_line(event))
         elif isinstance(event, Event) and event.kind != "live":
-            say(event_line(event))
+            if event.ended is None or event.ended - (event.began or 0) >= STATE:  # a word's end says nothing
+                say(event_line(event))
         elif isinstance(event, Event) and not event.live:
             say(f"{event.time:8.2f} s  ---- nothing is live")
 

@@ -200,7 +200,7 @@ def whole_stream(session: Session) -> Iterator[Prediction | Event]:
     for item in _to_its_end(session):
         if isinstance(item, Prediction):
             predicted = True
-        elif item.kind in STATES:
+        elif item.kind in STATES and not item.label:
             last[item.sensor] = item
         elif item.kind == "encoder failed":
             failures[item.modality] = item.text

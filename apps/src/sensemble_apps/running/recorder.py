@@ -99,7 +99,7 @@ class Recorder:
                     recording.put(sample)
 
                 def note(event: Prediction | Event) -> None:
-                    if isinstance(event, Event) and event.kind in STATES:
+                    if isinstance(event, Event) and event.kind in STATES and not event.label:
                         recording.event(event.sensor, event.modality, event.kind, event.text)
 
                 self._queues = [self._host.listen(put), self._host.subscribe(note)]

@@ -5,11 +5,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from sensemble_runtime.engine.view import View
-from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.prediction import MOST, Prediction
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision.events import Event
 
+from sensemble_apps.console.kinds import as_words, words_of
 from sensemble_apps.console.wording import sensor_title
 
 _WORDS = {
@@ -90,5 +91,15 @@ def in_words(kind: str, text: str) -> str:
 
 
 def event_line(event: Event) -> str:
-    """Return an event as a line: `  12.00 s  ---- camera 0 lost: no picture came`."""
+    """Return an event as a line: `  12.00 s  ---- camera 0 lost: no picture came`.
+
+    Of what began `  12.25 s  three  97 %  microphone + camera`, of what ended `  40.00 s  walking ended after
+    27.8 s`.
+    """
+    if event.label and event.ended is not None and event.began is not None:
+        return f"{event.ended:8.2f} s  {as_words(event.label)} ended after {event.ended - event.began:.1f} s"
+    if event.label and event.began is not None and event.confidence is not None:
+        sensors = " + ".join(words_of(m).sensor for m in event.sensors)
+        percent = min(round(100 * event.confidence), MOST)
+        return f"{event.began:8.2f} s  {as_words(event.label)}  {percent} %  {sensors}"
     return f"{event.time:8.2f} s  ---- {sensor_title(event.modality, event.sensor)} {event_words(event)}"

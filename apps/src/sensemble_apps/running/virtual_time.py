@@ -76,6 +76,8 @@ def _shown(items: Iterable[Prediction | Event], example: Example) -> ViewEvents:
     for item in items:
         if isinstance(item, Prediction):
             yield Predicted(item.time, item, example)
+        elif item.label:
+            continue  # examples one after the other are no stream
         elif item.kind in STATES:  # a dataset has one sensor of each modality, without a name
             yield replaced(item, sensor="")
         elif item.kind in ("taught", "untaught"):
@@ -114,7 +116,7 @@ def _recording(bundle: Bundle, recorded: Recorded, options: Options) -> ViewEven
 def _said(session: VirtualSession, adapter: Adapter | None, recorded: Recorded, now: float) -> ViewEvents:
     """Yield the predictions and events of a recording, except its sensors' events, which are recorded."""
     for item in session.advance(now):
-        if isinstance(item, Event) and item.kind in (*STATES, "live"):
+        if isinstance(item, Event) and item.kind in (*STATES, "live") and not item.label:
             continue
         shown = view_event(item, 0.0, recorded.example_at)
         if isinstance(shown, Predicted):

@@ -24,6 +24,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
+from sensemble_runtime.prediction import MOST
 
 Floats = NDArray[np.floating]
 REST = 0.75  # seconds below the threshold after which a class has ended
@@ -64,7 +65,7 @@ class Happening:
     def __str__(self) -> str:
         """Write it in a line: `three, 97 %, audio+video`; if it ended, ` after 27.8 s`."""
         over = "" if self.ended is None else f" after {self.ended - self.began:.1f} s"
-        return f"{self.label}, {min(round(100 * self.confidence), 99)} %, {'+'.join(self.sensors)}{over}"
+        return f"{self.label}, {min(round(100 * self.confidence), MOST)} %, {'+'.join(self.sensors)}{over}"
 
 
 class Filter:
