@@ -3,18 +3,23 @@
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
+import numpy as np
 import torch
+from sensemble_runtime.auditing.stream_windows import windows_of
+from sensemble_runtime.auditing.timeline_fit import ASKED
 from sensemble_runtime.bundle.manifest import Manifest
 from sensemble_runtime.progress import Progress, Stages, no_progress
 from sensemble_runtime.subsets import name
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
-from sensemble_train.data.clips import Clips, decode
+from sensemble_sensors.media.spans import Span
+from sensemble_sensors.media.streams import read_streams, seconds
+from sensemble_train.data.clips import Clips, as_input, decode
 from sensemble_train.models.model import Model, load_model
 from torch import Tensor
 
@@ -24,7 +29,7 @@ from sensemble_export.bundle.write import Origin, float_jobs, staged_store, writ
 from sensemble_export.errors import RunFolderError
 from sensemble_export.lowering.targets import Job, needs_ranges, plan
 from sensemble_export.measuring.artifact_store import ArtifactStore
-from sensemble_export.measuring.calibration import NOTHING, FittedOn
+from sensemble_export.measuring.calibration import NOTHING, FittedOn, StreamInput
 from sensemble_export.measuring.examples import (
     EVALUATED,
     calibrate_examples,
@@ -70,6 +75,7 @@ def export_run(
     targets: Sequence[str] = ("executorch-xnnpack",),
     schemes: Iterable[str] = (),
     budget: Mapping[str, float] | None = None,
+    false_per_hour: float = ASKED,
     progress: Stages = no_progress,
 ) -> RunExport:
     """Export one trained model of a run folder into the run's `bundle/`, as `export_model` does.
@@ -81,6 +87,7 @@ def export_run(
         budget: limits within which schemes are searched instead, for each target: `size` (MB of
             all encoders), `latency` (ms of all encoders) and `drop` (points of accuracy on any subset). The
             search measures on the split calibrate; the bundle is then measured on eval.
+        false_per_hour: the false events an hour that the thresholds of streams are fitted to.
         progress: called with (stage, steps done, steps in all), from other threads too.
 
     Raises:
@@ -101,6 +108,7 @@ def export_run(
         targets=targets,
         schemes=schemes,
         budget=budget,
+        false_per_hour=false_per_hour,
         progress=progress,
     )
 
@@ -114,6 +122,7 @@ def export_model(
     targets: Sequence[str] = ("executorch-xnnpack",),
     schemes: Iterable[str] = (),
     budget: Mapping[str, float] | None = None,
+    false_per_hour: float = ASKED,
     progress: Stages = no_progress,
 ) -> RunExport:
     """Export a model into the bundle `out`, fitted and measured on a dataset, which has the model's labels.
@@ -148,7 +157,7 @@ def export_model(
                     store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
                 )
                 store.hold_out(_decode(model, model.modalities, measured, partial(progress, "decode")))
-                fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress)
+                fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour)
                 lowered = lowering.result()
             store.make(wanted, partial(progress, "measure"), lowered=lowered)
             chosen = search.good_enough(store, jobs)
@@ -157,14 +166,14 @@ def export_model(
             store.hold_out(_decode(model, model.modalities, searched, searching))
             chosen = _search(store, targets, budget, progress, trade_offs)
             held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
-            fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress)
+            fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour)
             wanted = (*chosen, *float_jobs(model, chosen, before))
             store.measure_on(held_out, wanted, partial(progress, "measure"))
         manifest = write_bundle(store, chosen, out, origin, before, groups=groups, fitted_on=fitted_on)
     return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
 
-def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
+def _fitted_on(model: Model, dataset: Dataset, progress: Stages, false_per_hour: float) -> FittedOn:
     labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
     groups, people = [example.groups for example in labelled], [example.person for example in labelled]
@@ -172,20 +181,40 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages) -> FittedOn:
     hard = dict[str, tuple[Tensor, Tensor]]()
     for modality in model.modalities:
         stage = partial(progress, f"decode {modality}, familiar and not")
-        others = background_examples(dataset, modality)
+        spec, task = model.description.specs[modality], model.description.task
+        others = background_examples(dataset, spec)
         seen = known_examples(dataset, modality)
         # Training may have skipped bad media files too.
         clips = _decode(model, [modality], [*seen, *others], stage, skip_bad=True)
         there, rows = clips.present[modality], clips.inputs[modality]
         split = len(seen)
         known[modality] = varied(model, modality, rows[:split][there[:split]])
-        spec, task = model.description.specs[modality], model.description.task
         near = near_windows(dataset.split("train"), spec, model.tokenizer, task, _UNSEEN)
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality), near])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
+    heard, spans = _heard(model, dataset, partial(progress, "decode streams"))
+    fitted_on = FittedOn(calibrate, groups, people, streams=heard, spans=spans, false_per_hour=false_per_hour)
     if not all(map(len, known.values())):  # nothing shows what is familiar
-        return FittedOn(calibrate, groups, people)
-    return FittedOn(calibrate, groups, people, known, background, hard)
+        return fitted_on
+    return replace(fitted_on, known=known, background=background, degraded=hard)
+
+
+def _heard(model: Model, dataset: Dataset, progress: Progress) -> tuple[list[StreamInput], tuple[Span, ...]]:
+    """Return the windows of the streams of calibrate, and the spans of those of train and calibrate."""
+    specs, labels = model.description.specs, model.description.labels
+    streams = [one for one in read_streams(dataset.folder) if one.split in {"train", "calibrate"}]
+    chosen = [one for one in streams if one.split == "calibrate" and {*one.modalities} & {*specs}]
+    found = list[StreamInput]()
+    for done, stream in enumerate(chosen, start=1):
+        ends, windows = dict[str, list[float]](), dict[str, list[Tensor]]()
+        for m, window in windows_of(stream, specs):
+            ends.setdefault(m, []).append(window.time)
+            windows.setdefault(m, []).append(as_input(window.data, specs[m], model.tokenizer))
+        hours = seconds(stream, dataset.declared) / 3600
+        there = {m: torch.cat(rows) for m, rows in windows.items()}
+        found.append(StreamInput(stream.spans, hours, {m: np.array(own) for m, own in ends.items()}, there))
+        progress(done, len(chosen))
+    return found, tuple(span for one in streams for span in one.spans if span.label in labels)
 
 
 def _search(

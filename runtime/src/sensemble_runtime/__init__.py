@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from sensemble_runtime.auditing.comparison import compare as compare
     from sensemble_runtime.auditing.metrics import ScoreError as ScoreError
     from sensemble_runtime.auditing.robustness import summary as summary
+    from sensemble_runtime.auditing.stream_audit import audit_streams as audit_streams
     from sensemble_runtime.bundle.bundle import Bundle as Bundle
     from sensemble_runtime.engine.scheduler import Policy as Policy
     from sensemble_runtime.engine.scheduler import PolicyError as PolicyError

@@ -88,3 +88,38 @@ class UnknownScore:
     unfamiliar: Share  # of the answers, those without a familiar window
     of_one: Share | None  # the same of the person or group with the most; None if all are small
     auroc: Share | None  # of the confidence, `KNOWN` against these; 0.5 is chance
+
+
+@dataclass(frozen=True, slots=True)
+class CurvePoint:
+    """What is found, and how many false events there are an hour, at a threshold."""
+
+    threshold: float
+    found: Share | None
+    false_per_hour: float
+
+
+@dataclass(frozen=True, slots=True)
+class StreamScore:
+    """What a set of sensors told of streams, at the bundle's threshold.
+
+    `low` and `high` are the ends of the exact interval of the false events an hour (Garwood's). A delay
+    counts from the end of a moment, or from the beginning of a state; None where nothing was found.
+    """
+
+    subset: str  # joined with `+`
+    condition: str  # a stated degradation; empty for none
+    hours: float
+    spans: Count
+    found: Share | None  # of the spans; None without one
+    found_low: Share
+    found_high: Share
+    false: Count
+    false_per_hour: float
+    low: float
+    high: float
+    delay: float | None  # seconds, the median
+    delay_95: float | None  # that 95 % do not exceed
+    f1: Share | None  # of segments by half of their union; None without a state
+    edits: Share | None  # 1 - edit distance of the classes' order; None without a state
+    curve: tuple[CurvePoint, ...]

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 from sensemble_sensors import BadDataError, Channel, InputSpec, Modality, Sample, Span, read_streams
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.decoding import window
 from sensemble_sensors.media.leaks import leaks
 from sensemble_sensors.media.modalities import write_modalities
-from sensemble_sensors.media.streams import background, check, seconds
+from sensemble_sensors.media.streams import backgrounds, check, seconds
 
 from tests.sensors.studio import write_index
 
@@ -70,8 +71,21 @@ def test_spans_may_stand_in_the_line(tmp_path: Path) -> None:
     write_streams(tmp_path, GOOD | {"spans": [[2, 2.5, "two"], [0.5, 1, "four"]]})
     (stream,) = read_streams(tmp_path)
     assert stream.spans[0] == Span(0.5, 1.0, "four", "spans[1]")
-    assert background(stream, 3.0) == [(0.0, 0.5), (1.0, 2.0), (2.5, 3.0)]
     check(stream, {})
+
+
+def test_windows_that_no_span_touches_are_backgrounds(tmp_path: Path) -> None:
+    said = "1\n00:00:00,500 --> 00:00:01,000\na four\n\n2\n00:00:01,500 --> 00:00:02,000\nrain\n"
+    write_streams(tmp_path, GOOD | {"split": "train", "text": "a.srt", "spans": [[0.4, 0.8, "four"]]})
+    (tmp_path / "a.srt").write_text(said)
+    streams, specs = read_streams(tmp_path), {"audio": AUDIO, "text": TEXT}
+    heard, told = [[e for e in backgrounds(streams, specs, "train") if m in e.modalities] for m in specs]
+    assert [(e.start, e.end) for e in heard] == [(1.0, 2.0), (1.5, 2.5), (2.0, 3.0)]
+    assert [e.value("text") for e in told] == ["rain"]
+    assert all(e.background and not e.labels for e in (*heard, *told))
+    assert np.asarray(window(heard[0], AUDIO))[0] == pytest.approx(1000 / 32768)
+    assert len(backgrounds(streams, specs, "train", most=2)) == 2
+    assert backgrounds(streams, specs, "eval") == []
 
 
 def test_a_folder_without_streams_has_none(tmp_path: Path) -> None:

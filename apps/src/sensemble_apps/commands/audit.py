@@ -7,13 +7,17 @@ from typing import Annotated
 
 from rich.console import Console
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing import audit, gate
+from sensemble_runtime.auditing import audit, gate, stream_gate
 from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.auditing.stream_audit import audit_streams
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_moments, read_runs
+from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.modalities import read_modalities
+from sensemble_sensors.media.streams import read_streams
 from sensemble_sensors.spec import devices
 
 from sensemble_apps.console.conditions import ALL, parse_conditions
@@ -30,7 +34,7 @@ from sensemble_apps.options import (
     Trusting,
 )
 from sensemble_apps.running.inputs import examples_of
-from sensemble_apps.tables import audit_table, condition_table, gate_verdict, unknown_table
+from sensemble_apps.tables import audit_table, condition_table, gate_verdict, stream_table, unknown_table
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +55,9 @@ class Audit(Judging, Trusting):
     unknown: bool = False
     """Also measure how sure it is of unknown input: classes left out, near windows (half a word, two at once,
     mirrored), and the split's backgrounds; and the cost to known windows."""
+    streams: bool = False
+    """Audit the streams of the split instead of its examples: what each set of sensors finds, the false
+    events an hour and the delay. `--require found>=0.9,false_per_hour<=1` judges the set of all sensors."""
     subsets: Annotated[str | None, "SETS"] = None
     """With more than six modalities, score `all` sets, or add to `singles,leave-one-out` the sets `seen`: the
     live sets of the sessions in the record."""
@@ -62,6 +69,9 @@ class Audit(Judging, Trusting):
 
 def main(arguments: Audit) -> None:
     """Print the scores as tables or as JSON, and judge them if `--require` is given."""
+    if arguments.streams:
+        _audit_streams(arguments)
+        return
     criteria = _criteria(arguments)  # before anything is encoded
     result = measure(arguments)
     judged = gate.judge(criteria, result, result.answered, result.conditions)
@@ -87,6 +97,40 @@ def main(arguments: Audit) -> None:
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
         lines = [line for _, line in verdicts]
         for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):
+            console.print(line, soft_wrap=True)
+    gate_verdict.enforce(verdicts, arguments.junit)
+
+
+def _audit_streams(arguments: Audit) -> None:
+    if other := next((o for o in ("record", "template", "unknown", "subsets") if getattr(arguments, o)), ""):
+        raise InputError(f"--{other}: is of examples; leave it out with --streams")
+    modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).specs)
+    by_word = gate_verdict.modalities_by_word(modalities)
+    criteria = stream_gate.parse(arguments.require, modalities, by_word) if arguments.require else []
+    bundle = Bundle.open(arguments.bundle, trust=arguments.trust)
+    say_executors(bundle.executors)
+    asked = parse_conditions(",".join(arguments.conditions or ()) or ALL, bundle.specs)
+    single = [one for one in asked if isinstance(one, Applied)]  # not of a device as a whole
+    chosen = [one for one in read_streams(arguments.data) if one.split == arguments.split]
+    with progress("Auditing") as advance:
+        scores = audit_streams(
+            bundle,
+            chosen,
+            declared=read_modalities(arguments.data),
+            conditions=[] if arguments.conditions is None else single,
+            progress=advance,
+        )
+    verdicts = [(one, stream_gate.line(one)) for one in stream_gate.judge(criteria, scores)]
+    if arguments.json:
+        said = {"streams": stream_table.to_json(scores)}
+        say_json(said | gate_verdict.to_json(verdicts), indent=2)
+    else:
+        console = Console(highlight=False, markup=False)
+        console.print(stream_table.streams(scores))
+        timeline = bundle.manifest.calibration.timeline
+        if timeline is not None:
+            console.print(f"{timeline.promise[0].upper()}{timeline.promise[1:]}.", soft_wrap=True)
+        for _, line in verdicts:
             console.print(line, soft_wrap=True)
     gate_verdict.enforce(verdicts, arguments.junit)
 

@@ -1,6 +1,7 @@
 """`sensemble export`: quantize and lower a trained model of a run into the run's bundle."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -54,6 +55,8 @@ class Export(Common):
     """Search for the best schemes within limits, separately for each target, such as
     `size=20MB,latency=30ms,drop=1.0`: the size and the latency of all encoders together, and the
     largest loss of accuracy in points."""
+    false_per_hour: Annotated[float, "N"] = 1.0
+    """The false events an hour that the timeline is fitted to, on the streams of the split calibrate."""
     json: bool = False
     """Print the progress, and then the result, as one JSON object per line."""
 
@@ -68,6 +71,8 @@ def main(arguments: Export) -> None:
 
     if arguments.budget is not None and arguments.scheme:
         raise InputError("--budget searches the schemes that --scheme sets: give one of them")
+    if not 0 < arguments.false_per_hour < math.inf:
+        raise InputError(f"--false-per-hour {arguments.false_per_hour}: give a number above 0")
     budget = parse_budget(arguments.budget) if arguments.budget is not None else None
     if (arguments.model is None) != (arguments.data is None):
         raise InputError("--model and --data go together; a run folder has its own data")
@@ -81,6 +86,7 @@ def main(arguments: Export) -> None:
         asked = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
         make = partial(export_run, run, *most_robust(run / SELECTION, arguments.method, asked))
     make = partial(make, targets=arguments.target, schemes=arguments.scheme, budget=budget)
+    make = partial(make, false_per_hour=arguments.false_per_hour)
     export(run, make, budget, in_json=arguments.json)
     bundle = str(run / BUNDLE)
     say(json.dumps({"bundle": bundle}) if arguments.json else bundle)

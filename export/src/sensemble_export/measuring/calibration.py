@@ -22,10 +22,14 @@ from sensemble_runtime.auditing.calibration import (
 )
 from sensemble_runtime.auditing.intervals import Groups, group_codes, people_codes
 from sensemble_runtime.auditing.measures import measure
+from sensemble_runtime.auditing.stream_audit import Answered, answered
+from sensemble_runtime.auditing.stream_windows import StreamWindows
+from sensemble_runtime.auditing.timeline_fit import ASKED, fit_timeline
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head
-from sensemble_runtime.bundle.manifest import Calibration, Manifest
+from sensemble_runtime.bundle.manifest import Calibration, Manifest, TimelineCalibration
 from sensemble_runtime.scores import SubsetScore
+from sensemble_sensors.media.spans import Span
 from sensemble_train.data.clips import Clips
 from torch import Tensor
 
@@ -38,6 +42,16 @@ LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: th
 
 
 @dataclass(frozen=True, slots=True)
+class StreamInput:
+    """A stream: spans, hours, and by modality when each window ends, [n], and the windows [n, ...]."""
+
+    spans: tuple[Span, ...]
+    hours: float
+    ends: Mapping[str, Floats]
+    windows: Mapping[str, Tensor]
+
+
+@dataclass(frozen=True, slots=True)
 class FittedOn:
     """The examples that calibration is fitted on, none of them of eval; all windows are raw."""
 
@@ -47,6 +61,9 @@ class FittedOn:
     known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
     background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
     degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    streams: Sequence[StreamInput] = ()  # of the split calibrate
+    spans: tuple[Span, ...] = ()  # of the streams of train and calibrate: how long a class lasts
+    false_per_hour: float = ASKED
 
 
 NOTHING = FittedOn()
@@ -84,7 +101,38 @@ def fit_calibration(
     redundancy = fit_redundancy(said, familiar, truth, task)
     people = people_codes(data.people or [None] * len(clips))
     threshold, count = fit_threshold(said, present, truth, task, people, redundancy)
-    return replace(start, threshold=threshold, groups=count, redundancy=redundancy), scores
+    fit = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
+    return replace(fit, timeline=_fit_timeline(store, jobs, data, fit, scores)), scores
+
+
+def _fit_timeline(
+    store: ArtifactStore,
+    jobs: Sequence[Job],
+    data: FittedOn,
+    calibration: Calibration,
+    scores: Familiarity | None,
+) -> TimelineCalibration | None:
+    described = store.model.description
+    if not data.streams or described.task != "multi-class":
+        return None
+    head = Head(store.head.weight, store.head.bias, store.head.task, scores)
+    devices = {m: spec.device for m, spec in described.specs.items()}
+    classifier = Classifier(head, calibration, described.labels, described.specs, devices)
+    embeddings = dict[str, list[Floats]]()
+    for m in store.model.modalities:
+        parts = [one.windows[m] for one in data.streams if m in one.windows]
+        if any(map(len, parts)):
+            rows = store.embed(m, torch.cat(parts), jobs)
+            embeddings[m] = np.split(rows, np.cumsum([len(part) for part in parts])[:-1])
+    answers = dict[subsets.Subset, list[Answered]]()
+    for one in data.streams:
+        there = [m for m in one.windows if m in embeddings]
+        windows = {m: StreamWindows(one.ends[m], embeddings[m].pop(0)) for m in there}
+        for subset in subsets.measured(store.model.modalities):
+            if {*subset} <= {*windows}:
+                found = answered(classifier, described.specs, windows, subset, one.spans, one.hours)
+                answers.setdefault(subset, []).append(found)
+    return fit_timeline(answers, data.spans, described.labels, data.false_per_hour)
 
 
 def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
@@ -200,3 +248,5 @@ def describe_calibration(manifest: Manifest) -> Iterator[str]:
         if few:
             yield f"not calibrated, for want of {LEAST} examples: {', '.join(few)}"
     yield calibration.promise
+    if calibration.timeline is not None:
+        yield calibration.timeline.promise

@@ -21,6 +21,8 @@ from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.conditions.condition import SEVERITIES, Applied, swapped
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example
+from sensemble_sensors.media.streams import backgrounds, read_streams
+from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.batching import at_once, seeded
 from sensemble_train.data.clips import as_input, targets
 from sensemble_train.data.trainable import unlabelled
@@ -137,10 +139,14 @@ def varied(model: Model, modality: str, windows: Tensor) -> Tensor:
     return found
 
 
-def background_examples(dataset: Dataset, modality: str) -> list[Example]:
-    """Return the backgrounds of training with `modality`; those of `calibrate` and `eval` are held out."""
+def background_examples(dataset: Dataset, spec: InputSpec) -> list[Example]:
+    """Return the backgrounds of training with a modality; those of `calibrate` and `eval` are held out.
+
+    They include windows of its streams in which nothing appears.
+    """
     trained: Sequence[Example] = (*dataset.background("train"), *dataset.background("pretrain"))
-    return [example for example in trained if modality in example.modalities]
+    own = [example for example in trained if spec.modality in example.modalities]
+    return own + backgrounds(read_streams(dataset.folder), {spec.modality: spec}, "train")
 
 
 def degraded(

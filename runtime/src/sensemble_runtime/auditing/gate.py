@@ -26,7 +26,9 @@ from sensemble_runtime.scores import ConditionScore, Estimate
 from sensemble_runtime.subsets import Subset
 
 Verdict = Literal["met", "failed", "too few"]
-CriterionKind = Literal["score", "P", "R", "drop", "gain", "wrong", "unsure", "under"]
+CriterionKind = Literal[
+    "score", "P", "R", "drop", "gain", "wrong", "unsure", "under", "found", "false_per_hour"
+]
 
 FORMS = (
     "audio+video>=0.7",  # the score of a set; `all` is the set of all sensors

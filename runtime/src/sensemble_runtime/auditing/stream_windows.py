@@ -1,6 +1,6 @@
 """The windows of streams: each is encoded once, as a session's rings make it; then every live set answers."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.degraded import begin, captured
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.windows import Window
 from sensemble_sensors.media.streams import Stream
 from sensemble_sensors.spec import InputSpec
 
@@ -28,6 +29,19 @@ class StreamWindows:
     embeddings: NDArray[np.float32]
 
 
+def windows_of(
+    stream: Stream, specs: Mapping[str, InputSpec], conditions: Sequence[Applied] = ()
+) -> Iterator[tuple[str, Window]]:
+    """Yield each window of a stream with its modality, in the order of their ends."""
+    rings = {m: kind_of(spec).windows(spec) for m, spec in specs.items() if m in stream.modalities}
+    degradations = {m: begin(conditions, specs[m]) for m in rings}
+    for sample in stream.samples({m: captured(conditions, specs[m]) for m in rings}):
+        ring = rings[sample.modality]
+        ring.push(degradations[sample.modality](sample))
+        while (window := ring.pop()) is not None:
+            yield sample.modality, window
+
+
 def encode_stream(
     bundle: Bundle,
     stream: Stream,
@@ -36,20 +50,15 @@ def encode_stream(
 ) -> dict[str, StreamWindows]:
     """Encode each window of a stream, by modality; `hops` replace those of the bundle's specs."""
     specs = {m: _hopping(spec, (hops or {}).get(m)) for m, spec in bundle.specs.items()}
-    rings = {m: kind_of(spec).windows(spec) for m, spec in specs.items() if m in stream.modalities}
-    degradations = {m: begin(conditions, spec) for m, spec in specs.items()}
-    ends = {m: list[float]() for m in rings}
-    embeddings = {m: list[NDArray[np.float32]]() for m in rings}
-    for sample in stream.samples({m: captured(conditions, specs[m]) for m in rings}):
-        m = sample.modality
-        rings[m].push(degradations[m](sample))
-        while (window := rings[m].pop()) is not None:
-            ends[m].append(window.time)
-            embeddings[m].append(bundle.encode(m, window.data))
+    ends = {m: list[float]() for m in specs if m in stream.modalities}
+    embeddings = {m: list[NDArray[np.float32]]() for m in ends}
+    for m, window in windows_of(stream, specs, conditions):
+        ends[m].append(window.time)
+        embeddings[m].append(bundle.encode(m, window.data))
     size = bundle.manifest.embedding
     return {
         m: StreamWindows(np.array(ends[m]), np.array(embeddings[m], np.float32).reshape(-1, size))
-        for m in rings
+        for m in ends
     }
 
 
@@ -96,19 +105,12 @@ def moments(
 
 def said_at(
     classifier: Classifier, windows: Mapping[str, StreamWindows], at: Moments
-) -> tuple[Said, dict[str, NDArray[np.bool_]], dict[str, NDArray[np.bool_]]]:
-    """Return the evidence of each modality at T moments, whether it is there, and whether it is familiar."""
-    said, present, familiar = dict[str, Evidence](), {}, {}
+) -> tuple[Said, dict[str, NDArray[np.bool_]]]:
+    """Return the evidence of each modality at T moments, and whether it is there, [T]."""
+    said, size = dict[str, Evidence](), len(classifier.labels)
     for m, rows in at.rows.items():
-        there = rows >= 0
-        size = len(classifier.labels)
         if m in windows and len(windows[m].ends):
-            own = classifier.evidence(m, windows[m].embeddings)
-            known = classifier.are_familiar(m, windows[m].embeddings)
-            said[m] = own.take(np.maximum(rows, 0))
-            familiar[m] = known[np.maximum(rows, 0)]
+            said[m] = classifier.evidence(m, windows[m].embeddings).take(np.maximum(rows, 0))
         else:
             said[m] = Evidence(np.full((len(rows), size), 1 / size))
-            familiar[m] = np.zeros(len(rows), bool)
-        present[m] = there
-    return said, present, familiar
+    return said, {m: rows >= 0 for m, rows in at.rows.items()}

@@ -1,6 +1,7 @@
 """Read streams: long recordings with labelled spans, one a line of `streams.jsonl` beside an index."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import math
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from heapq import merge
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_SECONDS, Fields, numbered, opened
-from sensemble_sensors.media.dataset import IndexParser, group_names, read_index
+from sensemble_sensors.media.dataset import Example, IndexParser, group_names, read_index
 from sensemble_sensors.media.spans import Span, checked, read_spans
 from sensemble_sensors.media.splits import SPLITS, GroupSplits
 from sensemble_sensors.sensor import Sample
@@ -16,6 +17,8 @@ from sensemble_sensors.spec import STREAM_FIELDS, InputSpec, Modality
 
 FILE_NAME = "streams.jsonl"
 STREAM_SPLITS = SPLITS[1:]
+BACKGROUNDS = 4000
+"""Windows of streams that are learned as backgrounds at most."""
 _LATE = 1.0  # seconds by which a span may end after its stream, for want of exact times
 
 
@@ -153,11 +156,61 @@ def check(stream: Stream, declared: Mapping[str, Modality]) -> None:
         )
 
 
-def background(stream: Stream, length: float) -> Sequence[tuple[float, float]]:
-    """Return the stretches (begin, end) of a stream of `length` seconds that no span touches."""
-    free, at = list[tuple[float, float]](), 0.0
-    for span in stream.spans:
-        if span.begin > at:
-            free.append((at, span.begin))
-        at = max(at, span.end)
-    return [*free, (at, length)] if length > at else free
+def backgrounds(
+    streams: Iterable[Stream], specs: Mapping[str, InputSpec], split: str, most: int = BACKGROUNDS
+) -> list[Example]:
+    """Return windows of the streams of a split that no span touches, and captions outside of them.
+
+    They are backgrounds, a longest window of `specs` each, half of one apart, `most` at most, evenly spread.
+    Windows that hold a part of a span are neither. Raises BadDataError for an unreadable file.
+    """
+    longest = max((spec.window for spec in specs.values()), default=0.0)
+    found = list[Example]()
+    for stream in streams:
+        if stream.split == split:
+            timed = [m for m in stream.modalities if m in specs and not kind_of(specs[m]).tokenized]
+            said = [m for m in stream.modalities if m in specs and kind_of(specs[m]).tokenized]
+            if timed and longest:
+                declared = {m: _declared(specs[m]) for m in timed}
+                length = min(kind_of(specs[m]).seconds(stream.values[m], declared[m]) for m in timed)
+                found += _windows(stream, timed, length, longest)
+            for m in said:
+                cues = kind_of(specs[m]).play(stream.values[m], specs[m], 0.0)
+                found += [
+                    _cut(stream, {m: str(cue.data)}, cue.time) for cue in cues if _free(stream, cue.time)
+                ]
+    count = min(most, len(found))
+    return [found[place * len(found) // count] for place in range(count)]
+
+
+def _windows(stream: Stream, modalities: Sequence[str], length: float, window: float) -> Iterator[Example]:
+    values = {m: stream.values[m] for m in modalities}
+    for step in range(math.floor(2 * (length - window) / window) + 1):
+        begin = step * window / 2
+        if _free(stream, begin, begin + window):
+            yield _cut(stream, values, begin, begin + window)
+
+
+def _free(stream: Stream, begin: float, end: float = 0.0) -> bool:
+    """Return whether no span touches a stretch of time."""
+    return all(span.end <= begin or span.begin >= max(begin, end) for span in stream.spans)
+
+
+def _cut(stream: Stream, values: Mapping[str, Path | str], begin: float, end: float | None = None) -> Example:
+    return Example(
+        f"{stream.id}@{begin:.3f}",
+        stream.split,
+        (),
+        values,
+        stream.line,
+        None if end is None else begin,
+        end,
+        stream.groups,
+        background=True,
+        sort="stream",
+        kinds={m: stream.kinds[m] for m in values},
+    )
+
+
+def _declared(spec: InputSpec) -> Modality:
+    return Modality(spec.modality, spec.kind, spec.rate, spec.channels)

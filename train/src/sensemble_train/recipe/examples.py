@@ -13,6 +13,8 @@ from sensemble_runtime.subsets import Subset, parse, subsets
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
 from sensemble_sensors.media.leaks import leaks
+from sensemble_sensors.media.streams import backgrounds as stream_backgrounds
+from sensemble_sensors.media.streams import read_streams
 from torch import Tensor
 
 from sensemble_train.data.batching import seeded
@@ -62,7 +64,7 @@ def check(config: Config, dataset: Dataset, train: Sequence[Example], *, from_sc
     check_trainable(dataset)
     for shortage in shortages(dataset, from_scratch=from_scratch):
         LOG.warning("%s", shortage)
-    shared = list(leaks(dataset))
+    shared = list(leaks(dataset, read_streams(dataset.folder)))
     for leak in shared[:_NAMED]:
         LOG.warning("%s", leak.text)
     if len(shared) > _NAMED:
@@ -115,7 +117,8 @@ def backgrounds(
 ) -> Clips | None:
     """Return features of windows that show none of the classes, or None if no training uses them.
 
-    They are the backgrounds of the dataset's splits `pretrain` and `train`, and some that each kind makes.
+    They are the backgrounds of the dataset's splits `pretrain` and `train`, windows of its streams in which
+    nothing appears, and some that each kind makes.
     """
     described = model.description
     if not (config.pretrain.background or config.finetune.background):
@@ -127,7 +130,8 @@ def backgrounds(
     }
     present = dict.fromkeys(raw, torch.ones(_SYNTHETIC, dtype=torch.bool))
     made = _features(config, model, "background", Clips(raw, present, None), report)
-    own = (*dataset.background("pretrain"), *dataset.background("train"))
+    heard = stream_backgrounds(read_streams(dataset.folder), described.specs, "train")
+    own = (*dataset.background("pretrain"), *dataset.background("train"), *heard)
     if not own:
         return made
     return joined([made, decoded(config, model, "background", own, report, skip_bad=skip_bad)])

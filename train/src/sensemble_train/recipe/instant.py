@@ -24,6 +24,8 @@ from sensemble_runtime.progress import Stages, no_progress
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.streams import backgrounds as stream_backgrounds
+from sensemble_sensors.media.streams import read_streams
 from sensemble_sensors.recording.header import INDEX
 from sensemble_sensors.spec import InputSpec
 from torch import Tensor
@@ -40,6 +42,7 @@ from sensemble_train.models.pretrained.sources import load, tokenizer
 from sensemble_train.recipe.linear import fit_familiarity, fit_linear
 
 _FOLDS = 10
+_STREAMED = 200  # windows of streams in which nothing appears, at most
 _FEWEST = 6  # windows between takes that can tell what none of the classes looks like
 _SURE = 0.9  # confidence of a class from which a window is not answered as none of them
 
@@ -192,6 +195,7 @@ def instant(
     assert truth is not None  # noqa: S101 - all have labels
     groups = tuple(e.group or e.id for e in examples)
     backgrounds = [e for split in ("train", "calibrate") for e in dataset.background(split)]
+    backgrounds += stream_backgrounds(read_streams(dataset.folder), encoders.specs, "train", _STREAMED)
     if guessed := None if backgrounds else _guessed(between, encoders, progress):
         backgrounds, other, strange = guessed
     else:

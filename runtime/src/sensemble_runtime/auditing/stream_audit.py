@@ -1,0 +1,256 @@
+"""The audit of streams: what each set of sensors finds, how often it tells what is not there, how late."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from sensemble_sensors.errors import BadDataError
+from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.media.spans import Span
+from sensemble_sensors.media.streams import Stream, seconds
+from sensemble_sensors.spec import InputSpec, Modality
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.intervals import wilson
+from sensemble_runtime.auditing.moment_measures import (
+    Told,
+    edit_score,
+    match,
+    poisson_interval,
+    segments_f1,
+)
+from sensemble_runtime.auditing.stream_windows import StreamWindows, encode_stream, moments, said_at
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.manifest import TimelineCalibration
+from sensemble_runtime.engine.answer import answer
+from sensemble_runtime.engine.belief import RARE, Belief
+from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.timeline import Episodes, Filter
+from sensemble_runtime.progress import Progress, no_progress
+from sensemble_runtime.scores import CurvePoint, StreamScore
+from sensemble_runtime.subsets import Subset
+
+Floats = NDArray[np.floating]
+STATE = 3.0
+"""Seconds that a state lasts at least, by the median of its spans; what is shorter is a moment."""
+POINTS = 25
+"""Points of a curve at most."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Answered:
+    """The answers of a set of sensors to a stream.
+
+    Attributes:
+        times: float64 [T].
+        classes: probabilities [T, C] if the scene shows one of the classes.
+        known: log-odds [T] that it does.
+        spans, hours: of the stream.
+    """
+
+    times: Floats
+    classes: Floats
+    known: Floats
+    spans: tuple[Span, ...]
+    hours: float
+
+
+def answered(
+    classifier: Classifier,
+    specs: Mapping[str, InputSpec],
+    windows: Mapping[str, StreamWindows],
+    subset: Subset,
+    spans: tuple[Span, ...],
+    hours: float,
+) -> Answered:
+    """Return what a session with these sensors alone answers, window by window."""
+    at = moments(windows, subset, specs, Policy())
+    said, present = said_at(classifier, windows, at)
+    lies = {m: np.full(len(at.times), RARE) for m in subset}
+    if len(subset) > 1 and classifier.task == "multi-class":
+        belief, opinions = Belief(subset), {m: said[m].opinions(classifier.task) for m in subset}
+        usable = {m: said[m].usable(present[m]) for m in subset}
+        for i, time in enumerate(at.times.tolist()):
+            for m, chance in belief.lies.items():
+                lies[m][i] = chance
+            live = {m: opinions[m][i] for m in subset if usable[m][i]}
+            if live:
+                belief.learn(live, time)
+    rule = classifier.redundancy, classifier.task, classifier.threshold
+    found = answer(said, present, subset, *rule, lies)
+    return Answered(at.times, found.classes, found.known, spans, hours)
+
+
+def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
+    """Return the timeline's log-odds [T, C] that each class is going on."""
+    one = Filter(calibration, labels)
+    rows = zip(answers.times.tolist(), answers.classes, answers.known.tolist(), strict=True)
+    found = [one.step(time, classes, known) for time, classes, known in rows]
+    return np.array(found).reshape(-1, len(labels))
+
+
+def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str]) -> list[Told]:
+    """Return what a timeline with this threshold tells, by its log-odds [T, C]."""
+    episodes, found = Episodes(labels), list[Told]()
+    for i in np.flatnonzero(log_odds.max(axis=1, initial=-np.inf) >= threshold):
+        for one in episodes.step(float(times[i]), log_odds[i], threshold):
+            if one.kind == "began":
+                found.append(Told(one.label, one.began, one.began, one.at))
+            elif one.ended is not None:
+                found[-1] = Told(one.label, one.began, one.ended, found[-1].at)
+    if found and len(times):
+        for one in episodes.rest(float("inf")):
+            if one.ended is not None:
+                found[-1] = Told(one.label, one.began, one.ended, found[-1].at)
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class Counts:
+    """What was told of streams: the spans that were found, false events, delays in seconds."""
+
+    spans: int
+    found: int
+    false: int
+    hours: float
+    delays: tuple[float, ...]
+
+
+def states(spans: Iterable[Span]) -> frozenset[str]:
+    """Return the classes that last, by the median length of their spans."""
+    lengths = dict[str, list[float]]()
+    for span in spans:
+        lengths.setdefault(span.label, []).append(span.end - span.begin)
+    return frozenset(label for label, own in lengths.items() if np.median(own) >= STATE)
+
+
+def count(streams: Sequence[tuple[Answered, Sequence[Told]]], lasting: Iterable[str] = ()) -> Counts:
+    """Count what was told of streams; the delay of a `lasting` class counts from its beginning."""
+    found, false, delays = 0, 0, list[float]()
+    for answers, said in streams:
+        matching = match(said, answers.spans)
+        found, false = found + len(matching.found), false + len(matching.false)
+        for at, place in matching.found.items():
+            span = answers.spans[at]
+            delays.append(said[place].at - (span.begin if span.label in lasting else span.end))
+    spans = sum(len(answers.spans) for answers, _ in streams)
+    return Counts(spans, found, false, sum(answers.hours for answers, _ in streams), tuple(delays))
+
+
+def thresholds(log_odds: Sequence[Floats], points: int = POINTS) -> list[float]:
+    """Return thresholds for a curve, falling: those that more and more windows reach."""
+    tops = np.concatenate([one.max(axis=1) for one in log_odds if len(one)] or [np.zeros(1)])
+    shares = np.geomspace(1 / len(tops), 0.98, points)
+    return sorted({float(one) for one in np.quantile(tops, 1 - shares)}, reverse=True)
+
+
+def score(
+    streams: Sequence[Answered],
+    calibration: TimelineCalibration,
+    labels: Sequence[str],
+    subset: str,
+    condition: str = "",
+) -> StreamScore:
+    """Score a set of sensors on streams, at the threshold and along the curve."""
+    log_odds = [odds(one, calibration, labels) for one in streams]
+    lasting = states(span for one in streams for span in one.spans)
+
+    def at(threshold: float) -> list[tuple[Answered, list[Told]]]:
+        pairs = zip(streams, log_odds, strict=True)
+        return [(one, told(one.times, own, threshold, labels)) for one, own in pairs]
+
+    said = at(calibration.threshold(subsets.parse(subset)))
+    counts = count(said, lasting)
+    curve = []
+    for threshold in thresholds(log_odds):
+        point = count(at(threshold), lasting)
+        share = point.found / point.spans if point.spans else None
+        curve.append(CurvePoint(threshold, share, point.false / point.hours))
+    low, high = poisson_interval(counts.false)
+    delays = np.array(counts.delays)
+    return StreamScore(
+        subset,
+        condition,
+        counts.hours,
+        counts.spans,
+        counts.found / counts.spans if counts.spans else None,
+        *(wilson(counts.found, counts.spans) if counts.spans else (0.0, 1.0)),
+        counts.false,
+        counts.false / counts.hours,
+        low / counts.hours,
+        high / counts.hours,
+        float(np.median(delays)) if len(delays) else None,
+        float(np.quantile(delays, 0.95)) if len(delays) else None,
+        segments(said) if lasting else None,
+        _weighed(said, _edits) if lasting else None,
+        tuple(curve),
+    )
+
+
+def segments(said: Sequence[tuple[Answered, Sequence[Told]]]) -> float:
+    """Return the F1 of segments of streams, each weighed by its spans."""
+    return _weighed(said, segments_f1)
+
+
+def _weighed(
+    said: Sequence[tuple[Answered, Sequence[Told]]], of: Callable[[Sequence[Told], Sequence[Span]], float]
+) -> float:
+    sizes = [len(answers.spans) for answers, _ in said]
+    values = [of(own, answers.spans) for answers, own in said]
+    return float(np.average(values, weights=sizes))
+
+
+def _edits(said: Sequence[Told], spans: Sequence[Span]) -> float:
+    return edit_score([one.label for one in said], [span.label for span in spans])
+
+
+def audit_streams(
+    bundle: Bundle,
+    streams: Sequence[Stream],
+    *,
+    declared: Mapping[str, Modality] | None = None,
+    conditions: Sequence[Applied] = (),
+    progress: Progress = no_progress,
+) -> list[StreamScore]:
+    """Score every measured set of a bundle's sensors on streams, then under each condition.
+
+    Each window is encoded once. A set is scored on the streams that have all its modalities.
+
+    Raises:
+        BadDataError: there is no stream, one cannot be decoded or has a label that the bundle has not, or the
+            bundle has no timeline, as its data had no streams of the split calibrate.
+    """
+    calibration, labels = bundle.manifest.calibration.timeline, bundle.labels
+    if calibration is None:
+        raise BadDataError(
+            f"{bundle.path}: tells no moments, because its data had no streams of the split calibrate; add "
+            "some to streams.jsonl, and export it again"
+        )
+    if not streams:
+        raise BadDataError("no stream to audit; streams.jsonl lists them, see docs/reference/data.md")
+    for stream in streams:
+        if odd := next((span for span in stream.spans if span.label not in labels), None):
+            raise BadDataError(f"stream {stream.id!r}: the bundle has no label {odd.label!r}; leave it out")
+    found, done = list[StreamScore](), 0
+    for applied in ((), *((one,) for one in conditions)):
+        degraded = {one.modality for one in applied}
+        text = " and ".join(f"{one.modality}={one.condition.name}:{one.severity}" for one in applied)
+        heard = dict[Subset, list[Answered]]()
+        for stream in streams:
+            windows = encode_stream(bundle, stream, conditions=applied)
+            hours = seconds(stream, declared or {}) / 3600
+            for subset in _sets(bundle, stream):
+                if degraded <= {*subset}:
+                    one = answered(bundle.classifier, bundle.specs, windows, subset, stream.spans, hours)
+                    heard.setdefault(subset, []).append(one)
+            done += 1
+            progress(done, len(streams) * (1 + len(conditions)))
+        for subset in sorted(heard, key=lambda one: (len(one), one)):
+            found.append(score(heard[subset], calibration, labels, subsets.name(subset), text))
+    return found
+
+
+def _sets(bundle: Bundle, stream: Stream) -> Iterator[Subset]:
+    return (one for one in subsets.measured(bundle.modalities) if {*one} <= {*stream.modalities})

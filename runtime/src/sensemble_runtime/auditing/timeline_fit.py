@@ -1,0 +1,92 @@
+"""The fit of the timeline to streams: how long classes last, how far windows repeat each other, thresholds.
+
+At the threshold of each set of sensors, and at all higher ones, false events stay within what is asked for
+with a probability of 95 % (the exact bound of a Poisson count); where there are too few hours for that, there
+is no false event. Of such thresholds, it is the one that finds most moments, or divides states best; of those
+that do alike, the middle one.
+"""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import replace
+
+import numpy as np
+from sensemble_sensors.media.spans import Span
+
+from sensemble_runtime import subsets
+from sensemble_runtime.auditing.stream_audit import (
+    Answered,
+    Counts,
+    count,
+    odds,
+    segments,
+    states,
+    thresholds,
+    told,
+)
+from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration, poisson_bound
+from sensemble_runtime.subsets import Subset
+
+ASKED = 1.0
+"""False events an hour, unless others are asked for."""
+EVIDENCE = (3.2, 1.6, 0.8, 0.4)
+"""Windows that a second of windows may count for; of those that do alike, the first is the fastest."""
+_WINDOW = 1.0  # seconds that a class lasts where no span says it
+_SPANS = 5  # spans of a class that say how long it lasts
+_SHORTEST = 0.1  # seconds
+_POINTS = 60  # thresholds that are tried
+
+
+def fit_timeline(
+    answers: Mapping[Subset, Sequence[Answered]],
+    spans: Iterable[Span],
+    labels: Sequence[str],
+    asked: float = ASKED,
+) -> TimelineCalibration | None:
+    """Fit the timeline to the answers of sets of sensors to streams; None without an answer.
+
+    `spans` are those of all streams that may tell how long a class lasts, `asked` the false events an hour.
+    """
+    answers = {one: own for one, own in answers.items() if sum(len(each.times) for each in own)}
+    if not answers:
+        return None
+    lengths = dict[str, list[float]]()
+    for span in spans:
+        lengths.setdefault(span.label, []).append(max(span.end - span.begin, _SHORTEST))
+    every = [length for own in lengths.values() for length in own]
+    usual = float(np.median(every)) if every else _WINDOW
+    dwell = {label: float(np.median(own)) for label, own in lengths.items() if len(own) >= _SPANS}
+
+    lasting = states(span for own in answers.values() for one in own for span in one.spans)
+    options = []
+    for evidence in EVIDENCE:
+        start = TimelineCalibration(evidence, usual, dwell, asked, {})
+        sets = {subsets.name(one): _threshold(own, start, labels, lasting) for one, own in answers.items()}
+        worth = sum(value for _, value in sets.values())
+        options.append((worth, replace(start, sets={name: found for name, (found, _) in sets.items()})))
+    return max(options, key=lambda option: option[0])[1]
+
+
+def _threshold(
+    streams: Sequence[Answered],
+    calibration: TimelineCalibration,
+    labels: Sequence[str],
+    lasting: Collection[str],
+) -> tuple[SetThreshold, float]:
+    """Return the threshold of a set, and what it is worth: the share found, or the F1 of states."""
+    log_odds = [odds(one, calibration, labels) for one in streams]
+    hours = sum(one.hours for one in streams)
+    allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
+    kept = list[tuple[float, float, Counts]]()
+    for threshold in thresholds(log_odds, _POINTS):  # falling: more is found, and more is false
+        pairs = zip(streams, log_odds, strict=True)
+        said = [(one, told(one.times, own, threshold, labels)) for one, own in pairs]
+        counts = count(said, lasting)
+        if kept and poisson_bound(counts.false) > allowed:
+            break
+        worth = segments(said) if lasting else counts.found / max(counts.spans, 1)
+        kept.append((worth, threshold, counts))
+    best = max(worth for worth, _, _ in kept)
+    alike = [one for one in kept if one[0] == best]
+    worth, threshold, counts = alike[len(alike) // 2]
+    share = counts.found / counts.spans if counts.spans else None
+    return SetThreshold(threshold, hours, counts.false, share), worth

@@ -1,0 +1,157 @@
+"""The audit of streams: it hears what a session hears, and its thresholds keep what they promise."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+from sensemble_runtime.auditing import stream_gate
+from sensemble_runtime.auditing.gate import GateError
+from sensemble_runtime.auditing.stream_audit import Answered, answered, audit_streams, score, states
+from sensemble_runtime.auditing.stream_windows import encode_stream
+from sensemble_runtime.auditing.timeline_fit import fit_timeline
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import poisson_bound
+from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.virtual import VirtualSession
+from sensemble_runtime.subsets import Subset
+from sensemble_sensors import BadDataError, Span, Stream
+
+LABELS = ("one", "two")
+HOP = 0.25
+
+
+@pytest.fixture(scope="module")
+def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
+    """Two seconds of noise and of random pictures, with two captions."""
+    folder, rng = tmp_path_factory.mktemp("stream"), np.random.default_rng(0)
+    with av.open(str(folder / "a.mkv"), "w") as container:
+        film = container.add_stream("ffv1", rate=10)
+        film.width, film.height, film.pix_fmt = 8, 8, "bgra"
+        sound = container.add_stream("pcm_s16le", rate=16000, layout="mono")
+        for i in range(20):
+            picture = av.VideoFrame.from_ndarray(rng.integers(0, 256, (8, 8, 4), np.uint8), format="bgra")
+            picture.pts = i
+            container.mux(film.encode(picture))
+        wave = (3000 * rng.normal(size=32000)).astype(np.int16)
+        piece = av.AudioFrame.from_ndarray(wave[None], format="s16", layout="mono")
+        piece.sample_rate, piece.pts = 16000, 0
+        container.mux(sound.encode(piece))
+        container.mux(film.encode(None))
+        container.mux(sound.encode(None))
+    cues = "1\n00:00:00,500 --> 00:00:01,000\na one\n\n2\n00:00:01,500 --> 00:00:02,000\nperson says two\n"
+    (folder / "a.srt").write_text(cues)
+    values = {"audio": folder / "a.mkv", "text": folder / "a.srt", "video": folder / "a.mkv"}
+    kinds = {"audio": "waveform", "text": "text", "video": "frames"}
+    return Stream("s", "eval", values, (Span(0.5, 1.0, "one"),), kinds=kinds)
+
+
+def session(bundle: Bundle, stream: Stream, subset: Subset) -> Iterator[Prediction]:
+    """Yield what a session with these sensors says of a stream."""
+    virtual = VirtualSession(bundle, Policy())
+    for m in subset:
+        virtual.plug(m, m, 0.0)
+    for sample in stream.samples({m: bundle.specs[m] for m in subset}):
+        yield from (one for one in virtual.advance(sample.time) if isinstance(one, Prediction))
+        virtual.give(sample, sample.time)
+    yield from (one for one in virtual.advance(5.0) if isinstance(one, Prediction))
+
+
+@pytest.mark.parametrize("subset", [("audio",), ("audio", "text"), ("audio", "text", "video")])
+def test_a_set_answers_as_a_session_does(bundle: Bundle, stream: Stream, subset: Subset) -> None:
+    windows = encode_stream(bundle, stream)
+    found = answered(bundle.classifier, bundle.specs, windows, subset, stream.spans, 1.0)
+    said = list(session(bundle, stream, subset))
+    assert len(found.times) > 15
+    for time, classes in zip(found.times, found.classes, strict=True):
+        # A caption and a window at once are one moment; a window may wait for others.
+        last = [one for one in said if time - 1e-6 <= one.time <= time + 2.5 * Policy().align][-1]
+        assert classes == pytest.approx(last.probabilities, abs=1e-5)
+
+
+def stretch(words: dict[int, str], length: int, rng: np.random.Generator, blurs: float = 0.0) -> Answered:
+    """Return a stream of answers: `words` last six windows each; a share of the others misleads."""
+    classes, known = np.full((length, 2), 0.5), rng.normal(-5, 1, length)
+    for at in np.flatnonzero(rng.random(length) < blurs):
+        classes[at : at + 2], known[at : at + 2] = (0.9, 0.1), 2.0
+    spans = []
+    for at, word in words.items():
+        row = [0.95 if label == word else 0.05 for label in LABELS]
+        classes[at : at + 6], known[at : at + 6] = row, rng.normal(4, 0.5, 6)
+        spans.append(Span(at * HOP, (at + 5) * HOP, word))
+    return Answered(HOP * np.arange(length), classes, known, tuple(spans), length * HOP / 3600)
+
+
+def test_the_threshold_keeps_what_was_asked_for_and_the_curve_rises() -> None:
+    rng = np.random.default_rng(0)
+    words = {at: LABELS[at % 2] for at in range(40, 14000, 121)}
+    streams = [stretch(words, 14400, rng, 0.02) for _ in range(4)]
+    spans = [span for one in streams for span in one.spans]
+    fitted = fit_timeline({("audio",): streams}, spans, LABELS, asked=1.0)
+    assert fitted is not None
+    own = fitted.sets["audio"]
+    assert own.hours == pytest.approx(4.0)
+    assert poisson_bound(own.false) / own.hours <= 1.0
+    assert own.found is not None
+    assert own.found > 0.9
+    assert fitted.usual == pytest.approx(5 * HOP)
+    fresh = score([stretch(words, 14400, rng, 0.02)], fitted, LABELS, "audio")
+    assert fresh.found is not None
+    assert fresh.found > 0.9
+    assert fresh.low <= fresh.false_per_hour <= fresh.high
+    assert fresh.false_per_hour < 5
+    assert fresh.delay is not None
+    assert -1.5 < fresh.delay < 0.6
+    found = [point.found or 0.0 for point in fresh.curve]
+    assert found[-1] > found[0]
+    assert [p.threshold for p in fresh.curve] == sorted((p.threshold for p in fresh.curve), reverse=True)
+
+
+def test_too_few_hours_leave_no_false_event_and_are_said() -> None:
+    rng = np.random.default_rng(1)
+    short = stretch({40: "one", 100: "two", 160: "one", 220: "two", 280: "one"}, 400, rng, 0.02)
+    fitted = fit_timeline({("audio",): [short]}, short.spans, LABELS)
+    assert fitted is not None
+    assert fitted.sets["audio"].false == 0
+    assert "of the 3 hours needed" in fitted.promise
+    assert fit_timeline({("audio",): []}, [], LABELS) is None
+
+
+def test_what_lasts_is_a_state_with_segments() -> None:
+    rng = np.random.default_rng(2)
+    one = stretch({}, 240, rng)
+    classes, known = one.classes.copy(), one.known.copy()
+    classes[40:120], known[40:120] = (0.9, 0.1), 3.0
+    classes[120:200], known[120:200] = (0.1, 0.9), 3.0
+    spans = Span(10, 30, "one"), Span(30, 50, "two")
+    lasting = replace(one, classes=classes, known=known, spans=spans)
+    assert states(spans) == {"one", "two"}
+    fitted = fit_timeline({("imu",): [lasting]}, spans, LABELS)
+    assert fitted is not None
+    found = score([lasting], fitted, LABELS, "imu")
+    assert (found.f1, found.edits, found.found) == (1.0, 1.0, 1.0)
+    assert found.delay is not None
+    assert 0 <= found.delay < 4, "of a state, from its beginning"
+
+
+def test_a_bundle_without_a_timeline_is_not_audited(bundle: Bundle, stream: Stream) -> None:
+    with pytest.raises(BadDataError, match="no streams of the split calibrate"):
+        audit_streams(bundle, [stream])
+
+
+def test_a_gate_of_streams_judges_by_the_pessimistic_end() -> None:
+    rng = np.random.default_rng(0)
+    words = {at: LABELS[at % 2] for at in range(40, 14000, 121)}
+    streams = [stretch(words, 14400, rng, 0.02) for _ in range(4)]
+    fitted = fit_timeline({("audio",): streams}, streams[0].spans, LABELS, asked=1.0)
+    assert fitted is not None
+    scores = [score(streams, fitted, LABELS, "audio")]
+    criteria = stream_gate.parse("found>=0.8,false_per_hour<=2,false_per_hour.audio<=0.01", ["audio"])
+    verdicts = [one.verdict for one in stream_gate.judge(criteria, scores)]
+    assert verdicts[:2] == ["met", "met"]
+    assert verdicts[2] in {"failed", "too few"}
+    for bad in ("found<=1", "false_per_hour<=x", "false_per_hour.nose<=1", ""):
+        with pytest.raises(GateError, match=r"write|called"):
+            stream_gate.parse(bad, ["audio"])

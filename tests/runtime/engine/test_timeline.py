@@ -1,0 +1,109 @@
+"""The timeline: classes begin and end as the answers of overlapping windows say."""
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
+from sensemble_runtime.engine.timeline import BEGINS, Filter, Happening, Timeline
+
+LABELS = ("one", "two", "three")
+SETS = {"audio": SetThreshold(2.0, 3.0, 0, 0.9), "audio+video": SetThreshold(1.0, 3.0, 1, 0.95)}
+CALIBRATION = TimelineCalibration(2.0, 1.0, {}, 1.0, SETS)
+HOP = 0.25
+
+
+def shown(label: str | None, sure: float = 0.95) -> tuple[np.ndarray, float]:
+    """Return an answer that shows a class, or none."""
+    if label is None:
+        return np.full(3, 1 / 3), -6.0
+    rest = (1 - sure) / 2
+    return np.array([sure if one == label else rest for one in LABELS]), 3.0
+
+
+def tell(*words: str | None, calibration: TimelineCalibration = CALIBRATION) -> list[Happening]:
+    """Return what a timeline tells of one window after the other, by sound alone, and of silence after it."""
+    timeline = Timeline(calibration, LABELS)
+    answers = [(i * HOP, *shown(word)) for i, word in enumerate((*words, *[None] * 8))]
+    return [
+        one for time, classes, known in answers for one in timeline.note(time, classes, known, ("audio",))
+    ]
+
+
+def test_a_word_in_several_windows_is_one_moment() -> None:
+    began, ended = tell(None, None, "two", "two", "two", "two", None, None)
+    assert (began.kind, began.label, began.sensors) == ("began", "two", ("audio",))
+    assert 2 * HOP <= began.at <= 5 * HOP
+    assert (ended.kind, ended.label, ended.began) == ("ended", "two", began.began)
+    assert ended.ended is not None
+    assert ended.ended <= 5 * HOP + 0.75 < ended.at
+    assert ended.confidence >= began.confidence > 0.8
+
+
+def test_a_word_that_is_said_twice_is_two_moments_and_one_window_is_none() -> None:
+    word: list[str | None] = ["three"] * 4
+    pause: list[str | None] = [None] * 6
+    assert [one.label for one in tell(*word, *pause, *word) if one.kind == "began"] == ["three", "three"]
+    assert tell(None, None, "one", None, None) == []
+
+
+def test_another_class_ends_the_one_before() -> None:
+    told = tell(*["one"] * 6, *["two"] * 6)
+    assert [(one.kind, one.label) for one in told] == [
+        ("began", "one"),
+        ("ended", "one"),
+        ("began", "two"),
+        ("ended", "two"),
+    ]
+
+
+def test_a_set_that_was_not_fitted_has_the_highest_threshold() -> None:
+    assert CALIBRATION.threshold(("video", "audio")) == 1.0
+    assert CALIBRATION.threshold(("text",)) == 2.0
+
+
+def test_a_timeline_without_answers_for_long_knows_nothing_and_ends_what_went_on() -> None:
+    timeline = Timeline(CALIBRATION, LABELS)
+    for i in range(6):
+        timeline.note(i * HOP, *shown("one"), ("audio",))
+    (ended,) = timeline.pass_to(60.0)
+    assert (ended.kind, ended.ended) == ("ended", 5 * HOP)
+    assert timeline.note(60.0, *shown(None), ("audio",)) == []
+
+
+@given(st.lists(st.tuples(st.floats(0.05, 3), st.integers(0, 2), st.floats(-8, 8)), min_size=1, max_size=12))
+def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple[float, int, float]]) -> None:
+    one, time = Filter(CALIBRATION, LABELS), 0.0
+    state = np.array([1.0, 0, 0, 0])  # none, then the classes
+    for number, (elapsed, label, known) in enumerate(steps):
+        classes = np.full(3, 0.1)
+        classes[label] = 0.8
+        time += elapsed
+        found = one.step(time, classes, known)
+        passed = 1 / CALIBRATION.evidence if number == 0 else elapsed
+        begin, stay = 1 - math.exp(-passed * BEGINS), math.exp(-passed)
+        moves = np.zeros((4, 4))
+        moves[0] = [1 - begin, *[begin / 3] * 3]
+        moves[1:, 0] = 1 - stay
+        moves[1:, 1:] = stay * np.eye(3)
+        weight = min(1, CALIBRATION.evidence * passed)
+        ratio = np.clip(np.log(3 * classes) + known, -12, 12)
+        state = (state @ moves) * np.exp(weight * np.array([0.0, *ratio]))
+        state /= state.sum()
+        assert found == pytest.approx(np.log(state[1:] + 1e-12) - np.log(1 - state[1:] + 1e-12), abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("hours", "false", "asked", "says"),
+    [
+        (3.5, 0, 1.0, "promised: at most 1 false events an hour, by 3.5 hours; 90 % of"),
+        (0.75, 0, 1.0, "promised to 4 false events an hour, not 1: 0.75 of the 3 hours needed"),
+        (3.5, 2, 1.0, "promised to 1.8 false events an hour, not 1: 3.5 of the 3 hours"),
+        (3.5, 2, 2.0, "promised: at most 2 false events"),
+    ],
+)
+def test_the_promise_says_the_hours_and_the_price(hours: float, false: int, asked: float, says: str) -> None:
+    sets = {"audio": SetThreshold(0.0, hours, false, 0.9)}
+    assert TimelineCalibration(1.0, 1.0, {}, asked, sets).promise.startswith(says)
