@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,14 +28,12 @@ from sensemble_runtime.bundle.manifest import TimelineCalibration
 from sensemble_runtime.engine.answer import answer
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.engine.timeline import Episodes, Filter
+from sensemble_runtime.engine.timeline import STATE, Episodes, Filter
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.scores import CurvePoint, StreamScore
 from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.floating]
-STATE = 3.0
-"""Seconds that a state lasts at least, by the median of its spans; what is shorter is a moment."""
 POINTS = 25
 """Points of a curve at most."""
 
@@ -94,16 +93,14 @@ def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[s
 def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str]) -> list[Told]:
     """Return what a timeline with this threshold tells, by its log-odds [T, C]."""
     episodes, found = Episodes(labels), list[Told]()
-    for i in np.flatnonzero(log_odds.max(axis=1, initial=-np.inf) >= threshold):
-        for one in episodes.step(float(times[i]), log_odds[i], threshold):
-            if one.kind == "began":
-                found.append(Told(one.label, one.began, one.began, one.at))
-            elif one.ended is not None:
-                found[-1] = Told(one.label, one.began, one.ended, found[-1].at)
-    if found and len(times):
-        for one in episodes.rest(float("inf")):
-            if one.ended is not None:
-                found[-1] = Told(one.label, one.began, one.ended, found[-1].at)
+    above = np.flatnonzero(log_odds.max(axis=1, initial=-np.inf) >= threshold)
+    steps = np.union1d(above, np.maximum(above - 1, 0))  # the others change nothing
+    happenings = (one for i in steps for one in episodes.step(float(times[i]), log_odds[i], threshold))
+    for one in chain(happenings, episodes.end(np.inf)):
+        if one.ended is None:
+            found.append(Told(one.label, one.began, one.began, one.at))
+        else:
+            found[-1] = Told(one.label, one.began, one.ended, found[-1].at)
     return found
 
 
