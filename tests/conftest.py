@@ -68,10 +68,9 @@ def lowered_once(once: Once, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def pytest_configure(config: pytest.Config) -> None:
     """Leave the tiers with real parts out where neither a file nor a marker is asked for."""
-    if not hasattr(config, "workerinput"):  # a worker of xdist has the option already
-        everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
-        if everything and not config.option.markexpr:
-            config.option.markexpr = f"not ({' or '.join(TIERS)})"
+    everything = config.args_source is pytest.Config.ArgsSource.TESTPATHS
+    if everything and not config.option.markexpr:
+        config.option.markexpr = f"not ({' or '.join(TIERS)})"
     settings.register_profile("tests", _BUSY, max_examples=50 if "CI" in os.environ else 25)
     settings.load_profile("tests")
 
