@@ -9,11 +9,12 @@ a bundle, the people of `calibrate` and `eval`, whom no encoder has seen, are di
 
 The ways: `mean` of the known people; conformal risk control with one more person who is always wrong (`bound
 1`), or who is as the worst one seen (`worst seen`, ships); the budget that keeps the risk when each person in
-turn is left out (`left out`); a bound of confidence 90 % by betting (Waudby-Smith and Ramdas, 2024).
+turn is left out (`left out`); a bound of confidence 90 % by betting (Waudby-Smith and Ramdas, 2024). What
+ships counts answers with a liar as often as sensors lie; `liars apart` keeps the risk with each of them.
 """
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from unittest.mock import patch
 
@@ -32,10 +33,11 @@ from sensemble_runtime.subsets import Subset, measured
 from sensemble_sensors.media.dataset import read_dataset
 
 Floats = NDArray[np.floating]
-Way = Callable[[Floats, NDArray[np.bool_], NDArray[np.integer], float], float]
-Drawn = tuple[Floats, NDArray[np.bool_], NDArray[np.integer]]
+Way = Callable[[Floats, NDArray[np.bool_], Floats, NDArray[np.integer], float], float]
+Drawn = tuple[Floats, NDArray[np.bool_], Floats, NDArray[np.integer]]
 
 GRID = np.linspace(0.5, 1, 251)
+APART = "liars apart"
 DRAWS, DIVISIONS, PEOPLE, ANSWERS = 100, 60, (19, 24, 40, 60), 25
 
 
@@ -76,11 +78,18 @@ def betting(shares: Floats, risk: float) -> NDArray[np.bool_]:
 def by_shares(rule: Callable[[Floats, float], NDArray[np.bool_]]) -> Way:
     """Return the way that takes the least threshold of `GRID` that a rule allows; 2 if it allows none."""
 
-    def way(confidences: Floats, wrong: NDArray[np.bool_], groups: NDArray[np.integer], risk: float) -> float:
+    def way(
+        confidences: Floats,
+        wrong: NDArray[np.bool_],
+        weights: Floats,
+        groups: NDArray[np.integer],
+        risk: float,
+    ) -> float:
         _, places, sizes = np.unique(groups, return_inverse=True, return_counts=True)
+        kinds, rows = np.nonzero(wrong)
         reached = np.searchsorted(GRID, confidences[wrong], side="right")
-        cells = places[wrong] * (len(GRID) + 1) + reached
-        counts = np.bincount(cells, minlength=len(sizes) * (len(GRID) + 1)).reshape(len(sizes), -1)
+        cells = places[rows] * (len(GRID) + 1) + reached
+        counts = np.bincount(cells, weights[kinds], len(sizes) * (len(GRID) + 1)).reshape(len(sizes), -1)
         shares = counts[:, ::-1].cumsum(axis=1)[:, ::-1][:, 1:] / sizes[:, np.newaxis]
         allowed = rule(shares, risk)
         return float(GRID[allowed.argmax()]) if allowed.any() else 2.0
@@ -98,13 +107,14 @@ WAYS: dict[str, Way] = {
 
 
 def drawn(random: np.random.Generator, people: int, error: float, alike: float, hopeless: float) -> Drawn:
-    """Return the confidences of people's answers, whether they are wrong, and whose they are."""
+    """Return the confidences [1, N] of answers, whether they are wrong, their weight, and whose they are."""
     errors = random.beta(error * alike, (1 - error) * alike, people)
     lost = random.random(people) < hopeless
     wrong = random.random((people, ANSWERS)) < np.where(lost, 1, errors)[:, np.newaxis]
     clear = np.where(wrong & ~lost[:, np.newaxis], 0.9, 2.6) + 1.3 * random.normal(size=wrong.shape)
     clear += 0.6 * random.normal(size=(people, 1))
-    return 1 / (1 + np.exp(-clear.ravel())), wrong.ravel(), np.arange(people).repeat(ANSWERS)
+    confidences, owners = 1 / (1 + np.exp(-clear.reshape(1, -1))), np.arange(people).repeat(ANSWERS)
+    return confidences, wrong.reshape(1, -1), np.ones(1), owners
 
 
 def simulated() -> Table:
@@ -114,7 +124,7 @@ def simulated() -> Table:
     worlds += [(0.08, 40.0, 0.02), (0.08, 40.0, 0.06)]
     for error, alike, hopeless in worlds:
         random = np.random.default_rng(0)
-        new, wrong, _ = drawn(random, 4000, error, alike, hopeless)
+        new, wrong, *_ = drawn(random, 4000, error, alike, hopeless)
         for people in PEOPLE:
             found: dict[str, list[tuple[float, float]]] = {one: [] for one in WAYS}
             for _ in range(DRAWS):
@@ -127,13 +137,20 @@ def simulated() -> Table:
     return table
 
 
+def apart(asked: Iterable[Drawn]) -> Iterator[Drawn]:
+    """Yield the answers without a liar, and those of three or more sensors while one lies, each by itself."""
+    for confidences, wrong, _, owners in asked:
+        for row in range(len(confidences) if len(confidences) > 3 else 1):
+            yield confidences[row : row + 1], wrong[row : row + 1], np.ones(1), owners
+
+
 def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
     """Yield a table for each number of people that all is fitted to."""
     task, sets, total = bundle.manifest.task, measured(bundle.modalities), len(np.unique(every.groups))
     for count in [one for one in PEOPLE if one <= total - 5]:
         random = np.random.default_rng(0)
         wrong: dict[tuple[str, Subset], list[float]] = {}
-        held: dict[str, list[tuple[float, float]]] = {one: [] for one in WAYS}
+        held: dict[str, list[tuple[float, float]]] = {}
         for _ in range(DIVISIONS):
             old = np.isin(every.groups, random.permutation(total)[:count])
             usable = {m: there[old] for m, there in every.usable.items()}
@@ -150,7 +167,7 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
             asked: list[Drawn] = []
 
             def note(*given: Floats | float, asked: list[Drawn] = asked) -> float:
-                asked.append(given[:3])  # type: ignore[arg-type]
+                asked.append(given[:4])  # type: ignore[arg-type]
                 return 0.0
 
             with patch.object(calibration, "least_threshold", note):
@@ -159,6 +176,13 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
                 one: max(calibration.MAJORITY, *(way(*each, RISK) for each in asked))
                 for one, way in WAYS.items()
             }
+            for one in (APART, f"{APART}, bound 1"):
+                way = WAYS["worst seen" if one == APART else "bound 1"]
+                thresholds[one] = max(calibration.MAJORITY, *(way(*each, RISK) for each in apart(asked)))
+            lies = [
+                outcomes(answer(lied.said, lied.present, sets[-1], redundancy, task, 0.0), new.truth, task)
+                for lied in map(new.lied, bundle.modalities)
+            ]
             for subset in sets:
                 found = outcomes(
                     answer(new.said, new.present, subset, redundancy, task, 0.0), new.truth, task
@@ -169,13 +193,17 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
                     shares = [bad[new.groups == group].mean() for group in np.unique(new.groups)]
                     wrong.setdefault((one, subset), []).append(float(np.mean(shares)))
                     if subset == sets[-1]:
-                        held[one].append((float(sure.mean()), float((~sure)[found.right].mean())))
-        table = Table("way", "sure and wrong, of the worst set", "of all sensors", "sure", "right, held back")
-        table.title = f"{count} of {total} people known, {DIVISIONS} divisions, %"
-        for one in WAYS:
+                        share = float((~sure)[found.right].mean())
+                        lied = max(
+                            float((o.sure & ~o.right & (o.confidences >= threshold)).mean()) for o in lies
+                        )
+                        held.setdefault(one, []).append((lied, float(sure.mean()), share))
+        columns = "worst set", "all", "all, while one lies", "sure", "right, held back"
+        table = Table("way", *columns, title=f"{count} of {total} people known, {DIVISIONS} divisions, %")
+        for one, shares in held.items():
             each = {subset: 100 * np.mean(wrong[one, subset]) for subset in sets}
-            sure, back = (100 * share for share in np.mean(held[one], axis=0))
-            shown = max(each.values()), each[sets[-1]], sure, back
+            lied, sure, back = (100 * share for share in np.mean(shares, axis=0))
+            shown = max(each.values()), each[sets[-1]], lied, sure, back
             table.add_row(one, *(f"{share:.2f}" for share in shown))
         yield table
 

@@ -29,7 +29,7 @@ on agreeing. By Bayes' rule, e_m grows with each scene that the others explain b
 An answer is sure from `Calibration.threshold` on. **The promise**: let a person (`Example.person`) be drawn
 as those of the split calibrate were. Then, for each measured set of sensors, at most the share
 `Calibration.risk` of this person's answers is expected to be sure and wrong (conformal risk control,
-Angelopoulos et al., 2024, over people), also while one of three or more sensors begins to lie. It is no
+Angelopoulos et al., 2024, over people), if each of several sensors begins to lie in `RARE` of them. It is no
 promise for one class, one person or one input, nor for other data: another room, another microphone.
 """
 
