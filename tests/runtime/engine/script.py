@@ -376,6 +376,12 @@ STORIES: dict[str, tuple[str, str | int, str]] = {
     "an end": ("", "", "answer audio.video; ended video; answer audio.video; live audio$"),
     "captions": ("", "", "answer audio.text; live text; nothing live; answer text"),
     "expiry": ("", "", "live audio.video; nothing live; live audio.video"),
+    "a class that ends": ("", "", "began zero; nothing live; ended zero.*after; began zero"),
+    "a class that nothing shows any more": (
+        "video",
+        STRANGE,
+        "began zero; ended zero.*after; unfamiliar video; began zero",
+    ),
 }
 
 
