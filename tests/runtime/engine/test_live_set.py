@@ -10,6 +10,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
+from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
@@ -53,25 +54,25 @@ def test_with_a_duty_what_does_not_change_is_not_encoded_again(
     encoded: list[str] = []
     real = bundle.encode
     monkeypatch.setattr(bundle, "encode", lambda m, window: encoded.append(m) or real(m, window))
-    live_set = LiveSet(bundle, Policy(duty=True))
+    session = VirtualSession(bundle, Policy(duty=True))
     for modality in bundle.modalities:
-        live_set.add(modality)
+        session.plug(modality, modality, 0.0)
     still = frames(0.0)[0].data
-    said = []
+
+    def answered(now: float, *samples: Sample) -> Prediction:
+        for sample in samples:
+            session.give(sample, now)
+        return [item for item in session.advance(now) if isinstance(item, Prediction)][-1]
+
     for i in range(1, 11):
-        for sample in (audio(i / 10, seed=i), Sample("video", still, i / 10), Sample("text", "one", i / 10)):
-            live_set.push(sample)
-        said.append(live_set.step(i / 10))
+        now = i / 10
+        last = answered(now, audio(now, seed=i), Sample("video", still, now), Sample("text", "one", now))
     assert encoded.count("video") == encoded.count("text") == 1
-    last = said[-1]
-    assert last is not None
     assert last.ages == pytest.approx(dict.fromkeys(bundle.modalities, 0.0)), "it counts as seen again"
     assert last.skipped["text"] == 9
     assert last.skipped["video"] == 8, "the first window has two frames"
     assert "video" not in last.latencies
-    changed = predicted(
-        live_set, 1.1, Sample("video", np.asarray(still) ^ 255, 1.1), Sample("text", "two", 1.1)
-    )
+    changed = answered(1.1, Sample("video", np.asarray(still) ^ 255, 1.1), Sample("text", "two", 1.1))
     assert changed.latencies.keys() >= {"text", "video"}
 
 

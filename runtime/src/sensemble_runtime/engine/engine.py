@@ -11,6 +11,8 @@ from typing import Any
 
 from sensemble_sensors.clock import GAP, ROUNDING
 from sensemble_sensors.kinds.conditions.condition import Applied
+from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.kinds.windows import Window
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.supervision.backoff import Backoff
 from sensemble_sensors.supervision.events import FAULTS, Event, describe
@@ -18,6 +20,7 @@ from sensemble_sensors.supervision.suite import Suite
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.live_set import LiveSet, PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy, Scheduler
 from sensemble_runtime.engine.view import View
@@ -74,7 +77,8 @@ class Engine(Suite):
         self._adapter = adapter
         self._align = policy.align
         self._aligning: dict[str, float] = {}  # until when a complete window waits for others
-        self._in_encoders: dict[str, tuple[float, float]] = {}  # the end of the window, and when it began
+        self._in_encoders: dict[str, tuple[Window, float]] = {}  # the window, and when it began
+        self._detector = ChangeDetector(bundle.specs) if policy.duty else None
         self._overdue: dict[str, float] = {}  # the seconds that this process must run to call one overdue
         self._unpooled: dict[str, tuple[WindowEmbedding, float]] = {}  # and until when it waits for others
         self._backoffs: dict[str, Backoff] = {}  # of encoders that failed last
@@ -122,12 +126,13 @@ class Engine(Suite):
         """Take an embedding."""
         self._note_time(now)
         modality = window.modality
-        _, began = self._in_encoders.pop(modality)
+        given, began = self._in_encoders.pop(modality)
         self._overdue.pop(modality, None)
-        if not window.skipped:  # a skipped window did not reach its encoder
-            self._backoffs.pop(modality, None)
-            if self._failures.pop(modality, None):
-                self._out.append(Event(self._now, "encoder works again", modality))
+        if self._detector is not None:
+            self._detector.keep(modality, given.data, window.embedding)
+        self._backoffs.pop(modality, None)
+        if self._failures.pop(modality, None):
+            self._out.append(Event(self._now, "encoder works again", modality))
         self._scheduler.spent(modality, began, self._now - began)
         self._unpooled[modality] = window, now + self._align
         if modality not in self._live_set.windows:  # its sensor left; this window may have loaded it again
@@ -247,11 +252,28 @@ class Engine(Suite):
                 self.stop_waiting(starting)
             self._aligning.pop(modality, None)
             window = self._live_set.pop_window(modality)
-            self._in_encoders[modality] = window.window.time, self._now
+            if self._reuse(window):
+                began = True
+                continue
+            self._in_encoders[modality] = window.window, self._now
             self._overdue[modality] = self._ran.seconds + ENCODING
             self._out.append(EncodeOrder(window))
             began = True
         return began
+
+    def _reuse(self, popped: PoppedWindow) -> bool:
+        """Give a window that is like the one last encoded that one's embedding; return whether it is."""
+        modality, window = popped.modality, popped.window
+        embedding = self._detector.unchanged(modality, window.data) if self._detector else None
+        if embedding is None:
+            return False
+        level = kind_of(self.specs[modality]).level(window.data)
+        reused = WindowEmbedding(
+            modality, popped.sensor, embedding, window.time, 0.0, popped.ring, True, level
+        )
+        self._scheduler.spent(modality, self._now, 0.0)
+        self._unpooled[modality] = reused, self._now + self._align
+        return True
 
     def _expected(self, modality: str) -> bool:
         """Return whether another modality's window that ends with this one is about to be complete."""
@@ -275,7 +297,7 @@ class Engine(Suite):
         """Return whether another window that ends with this one waits for its encoder, or is in it."""
         windows = self._live_set.windows
         ends = {m: windows[m].end for m in self._live_set.ready if self._turn(m) <= self._now}
-        ends |= {m: end for m, (end, _) in self._in_encoders.items()}
+        ends |= {m: window.time for m, (window, _) in self._in_encoders.items()}
         return any(m != window.modality and self._is_near(end, window.time) for m, end in ends.items())
 
     def _is_near(self, one: float, other: float) -> bool:

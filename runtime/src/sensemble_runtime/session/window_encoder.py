@@ -8,7 +8,6 @@ from threading import Thread
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.live_set import PoppedWindow, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
 
@@ -19,23 +18,17 @@ class WindowEncoder:
     def __init__(self, bundle: Bundle, policy: Policy) -> None:
         bundle.threads = policy.threads
         self._bundle = bundle
-        self._detector = ChangeDetector(bundle.specs) if policy.duty else None
 
     def __call__(self, popped: PoppedWindow) -> WindowEmbedding:
-        """Encode a window, unless it is like the one last encoded."""
+        """Encode a window."""
         modality, data = popped.modality, popped.window.data
         self._bundle.load(modality)  # before the clock starts, so that loading is not counted as latency
         began = time.perf_counter()
         level = kind_of(self._bundle.specs[modality]).level(data)
-        embedding = self._detector.unchanged(modality, data) if self._detector else None
-        skipped = embedding is not None
-        if embedding is None:
-            embedding = self._bundle.encode(modality, data)
-            if self._detector:
-                self._detector.keep(modality, data, embedding)
+        embedding = self._bundle.encode(modality, data)
         latency = time.perf_counter() - began
         end, ring = popped.window.time, popped.ring
-        return WindowEmbedding(modality, popped.sensor, embedding, end, latency, ring, skipped, level)
+        return WindowEmbedding(modality, popped.sensor, embedding, end, latency, ring, False, level)
 
 
 class EncoderThread:
