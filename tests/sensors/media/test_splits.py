@@ -77,6 +77,9 @@ def test_a_group_is_a_name_or_several(tmp_path: Path) -> None:
     assert (both.group, both.groups) == ("anna", ("anna", "sheet 3"))
     (turned,) = read_dataset(write(tmp_path, [{"group": ["sheet 3", "anna"]}])).examples
     assert turned.groups == both.groups, "the order means nothing"
+    for person in ("anna", "zoe"):
+        (taken,) = read_dataset(write(tmp_path, [{"group": ["take 3", person]}])).examples
+        assert taken.group == person, "nor does the alphabet"
     lines: list[dict[str, object]] = [
         {"group": ["anna", "sheet 3"]},
         {"split": "eval", "group": ["bo", "sheet 3"]},

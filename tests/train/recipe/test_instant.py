@@ -129,6 +129,24 @@ def test_groups_that_show_several_classes_are_left_out_in_turn(tmp_path: Path) -
         assert said.any()
 
 
+@pytest.mark.parametrize(
+    ("people", "left_out"),
+    [(("zoe",), {f"take {i}" for i in range(1, 5)}), (("anna", "zoe"), {"anna", "zoe"})],
+)
+def test_people_are_left_out_in_turn_and_the_takes_of_one_alone(
+    tmp_path: Path, people: tuple[str, ...], left_out: set[str]
+) -> None:
+    index = takes(tmp_path, {"dark": 2, "bright": 2}) / "index.jsonl"
+    lines = [json.loads(line) for line in index.read_text("utf-8").splitlines()]
+    number = {name: i for i, name in enumerate(dict.fromkeys(line["group"] for line in lines))}
+    for line in lines:
+        own = number[line["group"]]
+        line["group"] = [f"take {own + 1}", people[own % len(people)]]
+    write_index(tmp_path, lines)
+    found = instant(tmp_path, ENCODERS)
+    assert ({*found.groups}, {*found.people}) == (left_out, {*people})
+
+
 def test_a_sensor_counts_from_two_takes_of_two_classes(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -12,7 +12,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_LINE, Fields, numbered, opened
 from sensemble_sensors.media.dataset_paths import Root
 from sensemble_sensors.media.modalities import FILE_NAME, read_modalities
-from sensemble_sensors.media.splits import SPLITS, GroupSplits, connected, draw, people
+from sensemble_sensors.media.splits import SPLITS, TAKE, GroupSplits, connected, draw, people
 from sensemble_sensors.spec import EXAMPLE_FIELDS, KNOWN, Modality, kind_name
 from sensemble_sensors.strict_json import decode
 
@@ -34,8 +34,8 @@ class Example:
             is a still picture in place of a film (`Kind.fields`).
         start, end: seconds within the media files between which the example lies; None for their ends.
         line: its line in `index.jsonl`, from 1.
-        groups: persons and recordings, say, whose examples must be in one split, sorted; empty for an example
-            alone.
+        groups: persons and recordings, say, whose examples must be in one split, sorted, takes last; empty
+            for an example alone.
         person: the person that it is of, or what stands for one (`splits.people`); None if no one says so.
         background: shows none of the classes: silence, noise, other words, an empty sheet. Models learn from
             it what is unfamiliar; it is never classified.
@@ -255,11 +255,11 @@ def _names(raw: object, field: str) -> tuple[str, ...]:
 
 
 def group_names(line: Fields) -> tuple[str, ...]:
-    """Return the names in `group`, a string or a list, sorted; none where it is absent."""
+    """Return the names in `group`, a string or a list, sorted, takes last; none where it is absent."""
     given = line.values.get("group")
     if not isinstance(given, list):
         given = [] if (group := line.text("group")) is None else [group]
-    return tuple(sorted(_names(given, "group")))
+    return tuple(sorted(_names(given, "group"), key=lambda name: (bool(TAKE.fullmatch(name)), name)))
 
 
 def _background(line: Fields) -> tuple[bool, str]:

@@ -24,6 +24,7 @@ from sensemble_runtime.progress import Stages, no_progress
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Dataset, Example, read_dataset
+from sensemble_sensors.media.splits import TAKE
 from sensemble_sensors.media.streams import backgrounds as stream_backgrounds
 from sensemble_sensors.media.streams import read_streams
 from sensemble_sensors.recording.header import INDEX
@@ -285,7 +286,12 @@ class Unlike:
 
 
 def _several(dataset: Dataset, examples: list[Example]) -> list[Example]:
-    """Return the examples of the classes that have two groups, without which nothing can be left out."""
+    """Return the examples of the classes that have two groups, without which nothing can be left out.
+
+    The groups are people or, of one person, takes.
+    """
+    if len({e.person for e in examples}) == 1:
+        examples = [replace(e, groups=tuple(filter(TAKE.fullmatch, e.groups)) or e.groups) for e in examples]
     counts = _groups(examples)
     few = sorted(label for label, count in counts.items() if count < 2)
     if len(counts) - len(few) < 2:
