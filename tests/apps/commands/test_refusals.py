@@ -69,6 +69,9 @@ REFUSED = [
     ("serve {bundle} --host ''", "--host: has no value"),  # which a socket takes for every address
     ("serve {bundle} --port 70000", "--port 70000: give 0 to 65535"),
     *((f"serve {{bundle}} {o} --watch", "give one of --replay") for o in ("--replay x", "--demo")),
+    ("studio {out} --encoder nonsense", "give MODALITY=SOURCE"),
+    ("studio {out} --encoder imu=minilm", "the studio has video and audio"),
+    ("studio {out} --encoder video=nonsense", "no such encoder"),
     ("serve {bundle} --split eval", "--split: only for --replay"),
     ("export {empty}", "give a run, a folder that `sensemble train`"),
     ("export {run} --train-modalities audio", "not trained; `sensemble train --out {run}"),

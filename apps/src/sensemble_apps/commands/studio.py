@@ -1,5 +1,6 @@
 """`sensemble studio`: a page that trains your own model from your own sensors."""
 
+from collections.abc import Container, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from functools import partial
@@ -9,7 +10,8 @@ from typing import Annotated
 from sensemble_sensors.devices.registry import returning
 from sensemble_sensors.devices.watcher import Watcher
 
-from sensemble_apps.errors import until_stopped
+from sensemble_apps.commands.train import encoder_choice
+from sensemble_apps.errors import InputError, until_stopped
 from sensemble_apps.options import Folder, Positional, Serving, Texts
 from sensemble_apps.running.inputs import FORM, named, sensor_on
 from sensemble_apps.running.real_time import retry
@@ -35,6 +37,21 @@ class Arguments(Serving):
     """Capture in threads, not in one process per camera and microphone; see `sensemble serve`."""
 
 
+def _check_encoders(choices: Sequence[str], known: Container[str]) -> None:
+    """Raise InputError for an encoder that no training would take: it would fail behind the page."""
+    for modality, source in map(encoder_choice, choices):
+        if modality not in known:
+            raise InputError(f"--encoder {modality}={source}: the studio has video and audio; name one")
+        if ":" not in source:
+            from sensemble_train.models.pretrained.sources import NAMES  # PyTorch takes seconds
+
+            if source not in NAMES:
+                raise InputError(
+                    f"--encoder {modality}={source}: no such encoder; give {', '.join(NAMES)}, timm:NAME, "
+                    "hf:FOLDER, or package.module:factory"
+                )
+
+
 def main(arguments: Arguments) -> None:
     """Serve the studio until Ctrl-C."""
     # Extras, which `--help` does without.
@@ -43,6 +60,7 @@ def main(arguments: Arguments) -> None:
     from sensemble_apps.web.clients import largest_message
     from sensemble_apps.web.server import listen, published
 
+    _check_encoders(arguments.encoder, SPECS)
     with ExitStack() as stack:
         listening = stack.enter_context(listen(arguments.address, arguments.port))
         project = stack.enter_context(Project(arguments.folder))

@@ -160,7 +160,7 @@ def encoder_choice(choice: str) -> tuple[str, str]:
     """Return the modality and the source of one `--encoder`."""
     modality, _, source = choice.partition("=")
     if not source:
-        raise InputError(f"--encoder {choice}: write MODALITY=SOURCE, such as audio=whisper-tiny.en")
+        raise InputError(f"--encoder {choice}: give MODALITY=SOURCE, such as audio=whisper-tiny.en")
     return modality, source
 
 
