@@ -1,11 +1,5 @@
-"""Draw the pictures of the concepts: `lattice.svg` and `conditions.webp`.
+"""Draw the sets of a bundle of three modalities, and an example under each condition of a camera."""
 
-    uv run python docs/draw.py BUNDLE CLIPS
-
-draws the audited scores of a bundle of three modalities, and an example under each condition of a camera.
-"""
-
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +10,6 @@ from sensemble_sensors import Applied, InputSpec, read_dataset
 from sensemble_sensors.degraded import begin, captured, degraded_window
 from sensemble_sensors.kinds.registry import kind_of
 
-HERE = Path(__file__).parent
 SECONDS = 8.0  # of the animation: all sensors, then without the camera, then with it again
 SVG = """<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 640 300" role="img">
 <title>The sets of three sensors. When one is unplugged, the answer comes from a set below.</title>
@@ -84,8 +77,3 @@ def conditions(clips: Path) -> Image.Image:
             window = np.asarray(degraded_window(samples, spec, begin(degraded, spec)), np.uint8)
             sheet.paste(Image.fromarray(window[0, 0]), (104 * column, 18 + 104 * row))
     return sheet
-
-
-if __name__ == "__main__":
-    (HERE / "lattice.svg").write_text(lattice(Bundle.open(sys.argv[1])), encoding="utf-8")
-    conditions(Path(sys.argv[2])).save(HERE / "conditions.webp", quality=70, method=6)

@@ -9,7 +9,7 @@ import sys
 from io import BytesIO
 from pathlib import Path
 
-from animate_page import SIZE, served
+from pictures import SIZE, served
 from PIL import Image
 from playwright.sync_api import sync_playwright
 

@@ -1,15 +1,19 @@
 """Both pages in a real browser: they fit a phone, paper and weak eyes, and ask the network for nothing."""
 
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from PIL import Image
 from playwright.sync_api import Browser
 from sensemble_apps.commands.report import write_page
 from sensemble_runtime import subsets
 
 from tests.apps.chromium import inaccessible
-from tests.apps.conftest import METHODS, matrices, write_matrix
+from tests.apps.conftest import METHODS, ROOT, matrices, write_matrix
 from tests.apps.shipped import write_audit, write_run
 
 pytestmark = pytest.mark.needs("chromium")
@@ -58,3 +62,13 @@ def test_it_fits_every_width_and_paper_and_loads_nothing_but_itself(written: Pat
     page.set_viewport_size({"width": 360, "height": 800})
     assert page.evaluate(BROKEN) == [], "an amount stays on one line beside a long name"
     page.close()
+
+
+def test_the_picture_in_the_readme_is_made_from_a_run(tmp_path: Path) -> None:
+    write_audit(write_run(tmp_path))
+    make = "from pathlib import Path; from pictures import report; report(Path('.'), Path('report.png'))"
+    environment = os.environ | {"PYTHONPATH": str(ROOT / "docs")}
+    subprocess.run([sys.executable, "-c", make], cwd=tmp_path, env=environment, check=True)
+    made, ships = Image.open(tmp_path / "report.png"), Image.open(ROOT / "apps/report.png")
+    assert made.size == ships.size == (1000, 1180)
+    assert len(made.getcolors() or ()) > 8

@@ -1,8 +1,10 @@
-"""Film the live page on a replay whose camera is unplugged, plugged back and lies, for README.md.
+"""Make the pictures of README.md and of the concepts from a run of `sensemble demo` and its data.
 
-    uv run python docs/animate_page.py BUNDLE CLIPS docs/page.webp
+    uv run python docs/pictures.py RUN
 
-needs Debian's chromium, at /usr/bin/chromium.
+writes `apps/report.png`, the top of the run's report; `docs/page.webp`, a film of the live page on a replay
+whose camera is unplugged, plugged back and lies; `docs/lattice.svg` and `docs/conditions.webp`. With names of
+these files behind RUN, it writes them alone. It needs Debian's chromium, at /usr/bin/chromium.
 """
 
 import re
@@ -12,11 +14,18 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
+from draw import conditions, lattice
 from PIL import Image
 from playwright.sync_api import Page, ViewportSize, sync_playwright
+from sensemble_apps.commands.report import write_page
+from sensemble_apps.tables.run_folder import BUNDLE, data_of
+from sensemble_runtime import Bundle
 
+ROOT = Path(__file__).parents[1]
+REPORT = ViewportSize(width=1000, height=1180)
 SIZE = ViewportSize(width=1440, height=900)
 WIDTH = 960  # pixels of the film
 STEP = 0.5  # seconds between two pictures
@@ -45,8 +54,36 @@ def served(*arguments: str) -> Iterator[str]:
             process.terminate()
 
 
-def main(bundle: Path, clips: Path, out: Path) -> None:
-    """Film, and write the animation."""
+def main(run: Path, *names: str) -> None:
+    """Write the pictures of these names, or all."""
+    bundle, data = run / BUNDLE, data_of(run / BUNDLE)
+    if data is None:
+        raise SystemExit(f"{run}: names no data; give a run of `sensemble demo`")
+    made = {
+        "report.png": lambda: report(run, ROOT / "apps/report.png"),
+        "page.webp": lambda: film(bundle, data, ROOT / "docs/page.webp"),
+        "lattice.svg": lambda: (ROOT / "docs/lattice.svg").write_text(lattice(Bundle.open(bundle)), "utf-8"),
+        "conditions.webp": lambda: conditions(data).save(ROOT / "docs/conditions.webp", quality=70, method=6),
+    }
+    for name in names or made:
+        made[name]()
+
+
+def report(run: Path, out: Path) -> None:
+    """Write the top of a run's report, which is made anew."""
+    with TemporaryDirectory() as folder, sync_playwright() as playwright:
+        write_page(run, Path(folder) / "report.html")
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        page = browser.new_page(viewport=REPORT, color_scheme="light")
+        page.goto((Path(folder) / "report.html").as_uri())
+        page.screenshot(path=out)
+        browser.close()
+    picture = Image.open(out).convert("P", palette=Image.Palette.ADAPTIVE, colors=256)
+    picture.save(out, optimize=True)
+
+
+def film(bundle: Path, clips: Path, out: Path) -> None:
+    """Film the live page, and write the animation."""
     with served("serve", str(bundle), "--replay", str(clips)) as address, sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         page = browser.new_page(viewport=SIZE, color_scheme="light")
@@ -92,4 +129,4 @@ def act(page: Page, what: str, condition: str | None) -> None:
 
 
 if __name__ == "__main__":
-    main(*map(Path, sys.argv[1:4]))
+    main(Path(sys.argv[1]), *sys.argv[2:])
