@@ -119,6 +119,7 @@ class Prediction(Answer):
         levels: the loudness or brightness of the windows of the same modalities: RMS in dB of full scale for
             waveforms, brightness from 0 to 1 for frames; captions have none.
         bundle: the fingerprint of the bundle whose head answered.
+        at: `time` by the wall clock, in seconds since 1970; None in virtual time.
     """
 
     time: float
@@ -143,6 +144,7 @@ class Prediction(Answer):
     adapted: tuple[str, ...] = ()
     levels: dict[str, float] = field(default_factory=dict)
     bundle: str = ""
+    at: float | None = None
 
     def __post_init__(self) -> None:
         for array in (self.probabilities, self.pooled, *self.embeddings.values()):

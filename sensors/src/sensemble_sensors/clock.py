@@ -17,6 +17,9 @@ class Clock(Protocol):
     def now(self) -> float:
         """Return the time in seconds, as `time.monotonic` does."""
 
+    def wall(self, at: float) -> float | None:
+        """Return a time of `now` by the wall clock, in seconds since 1970; None if it has none."""
+
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
         """Wait until an event is set, or a condition notified, for `seconds` at most; False after them.
 
@@ -33,6 +36,10 @@ class RealClock:
     def now(self) -> float:
         """See `Clock`."""
         return time.monotonic()
+
+    def wall(self, at: float) -> float:
+        """See `Clock`."""
+        return time.time() + at - time.monotonic()
 
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
         """See `Clock`."""
@@ -56,6 +63,9 @@ class VirtualClock:
     def now(self) -> float:
         """See `Clock`."""
         return self._now
+
+    def wall(self, at: float) -> None:
+        """See `Clock`."""
 
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
         """See `Clock`."""

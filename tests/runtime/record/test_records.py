@@ -15,12 +15,14 @@ from sensemble_runtime.record.reader import (
     RecordedOpinion,
     read_answers,
     read_conditions,
+    read_events,
     read_predictions,
     read_runs,
 )
 from sensemble_runtime.record.schema import SCHEMA
 from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter, fingerprint
 from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore
+from sensemble_sensors.supervision.events import Event
 
 LABELS = ("zero", "one", "two")
 
@@ -60,7 +62,10 @@ def test_predictions_come_back_as_they_were(records: RecordWriter, bundle: Bundl
     run = records.begin("session", bundle)
     now = time.monotonic()
     given = prediction(now), replace(prediction(now + 1), threshold=0.9, doubt="several")
-    records.add_items(run, given)
+    records.add_items(run, [*given, Event(now, "lost", "video", "camera 0", "no picture came")])
+    (event,) = read_events(path, run)
+    assert (event.kind, event.label) == ("lost", "")
+    assert before - 1 < event.at < time.time() + 1
     found = read_predictions(path, run)
     same = "time live label best candidates doubt confidence threshold unfamiliar suspect"
     for one, made in zip(found, given, strict=True):

@@ -30,6 +30,23 @@ def test_a_sensor_attached_again_is_held_by_one_thread_at_a_time(bundle: Bundle,
     assert log.of("text") == ["attached", "detached"] * 10
 
 
+def test_a_session_says_what_it_runs_and_its_items_when_they_came(bundle: Bundle, log: Log) -> None:
+    captions = Puppet("text")
+    with watched(bundle, log) as running:
+        assert repr(running).endswith("no sensor is attached\n  nothing is live>")
+        began = time.time()
+        running.attach(captions)
+        wait_until(lambda: captions.opened == 1)
+        captions.say()
+        prediction = next(iter(running))
+        assert began - 1 < (prediction.at or 0.0) < time.time() + 1
+        running.lose("text", "it was pulled")
+        first, second, last = repr(running).splitlines()
+        assert first == f"<Session of {bundle.path}"
+        assert second == "  text: text, lost: it was pulled"
+        assert last == "  nothing is live>"
+
+
 def test_what_cannot_be_attached_or_detached_is_refused(bundle: Bundle, log: Log) -> None:
     with Session(bundle) as running:
         captions = Puppet("text")

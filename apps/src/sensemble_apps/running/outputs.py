@@ -78,6 +78,7 @@ def _prediction_as_json(predicted: Predicted) -> dict[str, Any]:
     prediction, example = predicted.prediction, predicted.example
     return {
         "time": round(predicted.time, 6),
+        "at": None if prediction.at is None else round(prediction.at, 3),
         "live": list(prediction.live),
         "ages": {m: round(age, 6) for m, age in prediction.ages.items()},
         **answer_as_json(prediction),

@@ -144,7 +144,7 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
                 _column(str, row, "modality"),
                 _column(str, row, "name"),
                 _column(str, row, "reason"),
-                _column(Seconds, row, "since_1970"),
+                at=_column(Seconds, row, "since_1970"),
             )
             for row in rows
         ]

@@ -116,6 +116,15 @@ class Session(SensorHost):
     def __exit__(self, *_: object) -> None:
         self.close()
 
+    def __repr__(self) -> str:
+        """Write it in a few lines: what each sensor does, and the newest answer."""
+        view = self.view()
+        own = [f"  {one.modality}: {one.name}, {one}" for one in view.sensors if one.attached]
+        lines = own or ["  no sensor is attached"]
+        return "\n".join(
+            (f"<Session of {view.bundle.path}", *lines, f"  {view.prediction or 'nothing is live'}>")
+        )
+
     def __iter__(self) -> Iterator[Prediction]:
         return (item for item in self.stream() if isinstance(item, Prediction))
 
@@ -307,6 +316,7 @@ class Session(SensorHost):
             super()._handle(output)
 
     def _deliver(self, item: Prediction | Event) -> None:
+        item = replace(item, at=self.clock.wall(item.time))
         self._queue.put(item)
         super()._deliver(item)
 

@@ -1,6 +1,6 @@
 """The one form of an event, and the events that a sensor's exceptions cause."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, get_args
 
 from sensemble_sensors.errors import (
@@ -50,6 +50,7 @@ class Event:
         began, ended: when it did, on the same clock; `ended` is None while it lasts.
         confidence: the greatest probability that the class goes on, so far.
         sensors: the modalities that were live when it began, sorted.
+        at: `time` by the wall clock, in seconds since 1970; None in virtual time.
     """
 
     time: float
@@ -62,6 +63,7 @@ class Event:
     ended: float | None = None
     confidence: float | None = None
     sensors: tuple[str, ...] = ()
+    at: float | None = field(default=None, compare=False)
 
     @property
     def live(self) -> tuple[str, ...]:

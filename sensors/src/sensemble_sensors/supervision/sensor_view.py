@@ -28,6 +28,12 @@ class SensorView:
     standby: bool
     retry_at: float | None
 
+    def __str__(self) -> str:
+        """Write the state in words: `in use`, or `lost: no picture came`."""
+        works = self.state in ("attached", "recovered")
+        state = "standby" if works and self.standby else "in use" if works and self.active else self.state
+        return f"{state}: {self.why}" if self.why else state
+
     @property
     def attached(self) -> bool:
         """False once it was detached, has ended or failed."""

@@ -1,5 +1,5 @@
-const VERSION = "f399d41b8c6e";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BSP8DVYk.js","assets/in_worker-BoswK-k1.js","assets/index-BDRaVE_j.js","assets/index-D5IdpTrO.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-O4_acvY7.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "50e5c840b1fa";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BSP8DVYk.js","assets/in_worker-BoswK-k1.js","assets/index-BWpFpSWx.js","assets/index-DlcEYxMJ.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BVpcSiam.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

@@ -179,8 +179,9 @@ export class Timeline {
       for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });
-    strip.append(draw("text", { x: -this.names, y: foot + 14 }, "what happened"));
-    for (const { label, from, to, words } of this.happened()) {
+    const happened = this.happened();
+    strip.append(draw("text", { x: -this.names, y: foot + 14 }, happened.length ? "what happened" : "answer"));
+    for (const { label, from, to, words } of happened) {
       if (to < begin) continue;
       const wide = Math.max(3, x(to) - x(from));
       const block = draw("g", { class: "happened" }, draw("rect", { x: x(from), width: wide, y: foot + 2, height: BLOCK - 2, rx: 3 }), draw("title", {}, words));
@@ -193,7 +194,10 @@ export class Timeline {
       if (entry.kind !== "answer" || to === from) return;
       const kind = entry.label === null ? "unsure" : { true: "right", false: "wrong" }[String(entry.right)] ?? "";
       const tall = (SAID - BLOCK - 2) * (entry.confidence ?? 0);
-      strip.append(draw("g", { class: `said ${kind}` }, draw("rect", { x: from + 0.5, width: Math.max(0.5, to - from - 1), y: height - tall, height: tall, rx: 1 }), draw("title", {}, `${entry.words} ${kind}`)));
+      const block = draw("g", { class: `said ${kind}` }, draw("rect", { x: from + 0.5, width: Math.max(0.5, to - from - 1), y: height - tall, height: tall, rx: 1 }), draw("title", {}, `${entry.words} ${kind}`));
+      const label = entry.label ?? `${entry.best ?? ""}?`;
+      if (!happened.length && to - from > LETTER * (label.length + 1)) block.append(draw("text", { x: from + 1, y: foot + 14 }, label));
+      strip.append(block);
     });
     for (const entry of this.entries) {
       const lane = this.modalities.findIndex(({ modality }) => modality === entry.modality);
