@@ -8,16 +8,26 @@ import numpy as np
 import pytest
 from sensemble_runtime.auditing import stream_gate
 from sensemble_runtime.auditing.gate import GateError
-from sensemble_runtime.auditing.stream_audit import Answered, answered, audit_streams, score, states
+from sensemble_runtime.auditing.stream_audit import (
+    Answered,
+    answered,
+    audit_streams,
+    odds,
+    score,
+    states,
+    told,
+)
 from sensemble_runtime.auditing.stream_windows import encode_stream
 from sensemble_runtime.auditing.timeline_fit import fit_timeline
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import poisson_bound
+from sensemble_runtime.bundle.manifest import SetThreshold, poisson_bound
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.timeline import DEFAULT
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.virtual import VirtualSession
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors import BadDataError, Span, Stream
+from sensemble_sensors.supervision.events import Event
 
 LABELS = ("one", "two")
 HOP = 0.25
@@ -48,27 +58,39 @@ def stream(tmp_path_factory: pytest.TempPathFactory) -> Stream:
     return Stream("s", "eval", values, (Span(0.5, 1.0, "one"),), kinds=kinds)
 
 
-def session(bundle: Bundle, stream: Stream, subset: Subset) -> Iterator[Prediction]:
+def session(bundle: Bundle, stream: Stream, subset: Subset) -> Iterator[Prediction | Event]:
     """Yield what a session with these sensors says of a stream."""
     virtual = VirtualSession(bundle, Policy())
     for m in subset:
         virtual.plug(m, m, 0.0)
     for sample in stream.samples({m: bundle.specs[m] for m in subset}):
-        yield from (one for one in virtual.advance(sample.time) if isinstance(one, Prediction))
+        yield from virtual.advance(sample.time)
         virtual.give(sample, sample.time)
-    yield from (one for one in virtual.advance(5.0) if isinstance(one, Prediction))
+    yield from virtual.advance(5.0)
 
 
 @pytest.mark.parametrize("subset", [("audio",), ("audio", "text"), ("audio", "text", "video")])
-def test_a_set_answers_as_a_session_does(bundle: Bundle, stream: Stream, subset: Subset) -> None:
+def test_a_set_answers_and_tells_moments_as_a_session_does(
+    bundle: Bundle, stream: Stream, subset: Subset
+) -> None:
+    calibration = replace(DEFAULT, sets={"": SetThreshold(-4.0, 1.0, 0, None)})  # that noise reaches
+    bundle.classifier.timeline = calibration
     windows = encode_stream(bundle, stream)
     found = answered(bundle.classifier, bundle.specs, windows, subset, stream.spans, 1.0)
-    said = list(session(bundle, stream, subset))
+    items = list(session(bundle, stream, subset))
+    said = [one for one in items if isinstance(one, Prediction)]
     assert len(found.times) > 15
     for time, classes in zip(found.times, found.classes, strict=True):
         # A caption and a window at once are one moment; a window may wait for others.
         last = [one for one in said if time - 1e-6 <= one.time <= time + 2.5 * Policy().align][-1]
         assert classes == pytest.approx(last.probabilities, abs=1e-5)
+    log_odds = odds(found, calibration, bundle.classifier.labels)
+    expected = told(found.times, log_odds, calibration.threshold(subset), bundle.classifier.labels)
+    began = [one for one in items if isinstance(one, Event) and one.label and one.kind == "began"]
+    assert [one.label for one in began] == [one.label for one in expected]
+    assert len(began) > 0
+    at = [one.began for one in began]
+    assert at == pytest.approx([one.begin for one in expected], abs=2.5 * Policy().align)
 
 
 def stretch(words: dict[int, str], length: int, rng: np.random.Generator, blurs: float = 0.0) -> Answered:
