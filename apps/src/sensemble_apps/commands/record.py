@@ -9,7 +9,6 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Annotated
 from unicodedata import normalize
 
@@ -110,9 +109,9 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         show = stack.enter_context(status())
         summary = stack.enter_context(_sensing(arguments, specs, capture, recorder))
         length = math.inf if arguments.seconds is None else arguments.seconds
-        latest = monotonic() + _FIRST
+        latest = capture.clock.now() + _FIRST
         # A camera takes seconds to open, which are not recorded.
-        while (rest := min(summary.began, latest) + length - monotonic()) > 0 and not capture.over:
+        while (rest := min(summary.began, latest) + length - capture.clock.now()) > 0 and not capture.over:
             recording.check()
             _wait(capture, rest)
             show(summary.status(recording.segments))
@@ -128,12 +127,12 @@ def _sensing(
     arguments: Record, specs: Mapping[str, InputSpec], capture: Capture, recorder: Recorder
 ) -> Iterator[CaptureSummary]:
     """Read the sensors while the block runs, then end the recording; yield a summary of the samples."""
-    began = monotonic()
+    began = capture.clock.now()
     with arguments.sensors(specs) as sensors, capture:
         for sensor in sensors:
             if sensor.modality not in specs:
                 raise InputError(f"{sensor.name}: the bundle has no {sensor.modality}; leave it out")
-        summary = CaptureSummary(sensors, specs)
+        summary = CaptureSummary(sensors, specs, capture.clock)
 
         def note(event: Prediction | Event) -> None:
             if isinstance(event, Event) and event.kind in STATES:
@@ -208,8 +207,8 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         status() as show,
         _sensing(arguments, specs, capture, recorder) as summary,
     ):
-        latest = monotonic() + _FIRST
-        while (rest := latest - monotonic()) > 0 and not capture.over and summary.awaited:
+        latest = capture.clock.now() + _FIRST
+        while (rest := latest - capture.clock.now()) > 0 and not capture.over and summary.awaited:
             _wait(capture, rest)
             show(summary.status(0))
         pause = take_recorder.COUNTDOWN

@@ -5,7 +5,6 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, fields, replace
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import TYPE_CHECKING
 
 from sensemble_runtime.bundle.bundle import Bundle
@@ -81,7 +80,7 @@ def main(arguments: Serve) -> None:
         others = [stack.enter_context(open_output(text, bundle)) for text in arguments.output]
         options = Options(Policy(unfamiliar=arguments.unfamiliar))
         session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
-        page = SessionPage(session, arguments.recordings, monotonic(), others)
+        page = SessionPage(session, arguments.recordings, session.clock.now(), others)
         stack.callback(page.recorder.stop)
         example_at = stack.enter_context(_sources(arguments, bundle, session, page))
         if data is not None:

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 from threading import Event
-from time import monotonic
 from typing import Any
 
 from sensemble_runtime.session.session import Session
@@ -29,7 +28,7 @@ class SessionPage:
     Args:
         session: an open session, whose stream `follow` shows.
         recordings: the folder that the page's button records into.
-        began: the time of `time.monotonic` from which the times of the stream count.
+        began: the time of the session's clock from which the times of the stream count.
         others: further outputs of the session.
 
     Attributes:
@@ -92,4 +91,4 @@ class SessionPage:
         self._report("recording failed", str(error))
 
     def _report(self, kind: str, text: str) -> None:
-        self.outputs.show(events.Event(monotonic() - self.session_state.began, kind, text=text))
+        self.outputs.show(events.Event(self.session.clock.now() - self.session_state.began, kind, text=text))

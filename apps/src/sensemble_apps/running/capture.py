@@ -3,12 +3,11 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from time import monotonic
 from typing import Self
 
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.sensor_host import CLOSE, SensorHost
-from sensemble_sensors.clock import Patience
+from sensemble_sensors.clock import Clock, Patience
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sensor import Sample, Sensor
 from sensemble_sensors.spec import InputSpec
@@ -68,7 +67,7 @@ class Capture(SensorHost):
         with self._lock:
             sensors = [one for one in self._suite.sensors if one.attached]
             none = not self._opened and all(one.state == "unavailable" for one in sensors)
-            return "; ".join(one.why for one in sensors) if none else ""
+            return "; ".join(f"{one.name}: {one.why}" for one in sensors) if none else ""
 
     def _prepare(self, modality: str) -> None:
         """Load nothing: no encoder sees these samples."""
@@ -85,11 +84,11 @@ class CaptureSummary:
     """Measures the samples of a recording's sensors, one of each modality.
 
     Attributes:
-        began: the time of the first sample, on the clock of `time.monotonic`; infinite before that.
+        began: the time of the first sample, on the capture's clock; infinite before that.
     """
 
-    def __init__(self, sensors: Sequence[Sensor], specs: Mapping[str, InputSpec]) -> None:
-        self.began = math.inf
+    def __init__(self, sensors: Sequence[Sensor], specs: Mapping[str, InputSpec], clock: Clock) -> None:
+        self.began, self._clock = math.inf, clock
         self._names = {sensor.modality: sensor.name for sensor in sensors}
         self._specs = {modality: specs[modality] for modality in self._names}
         self._meters = {modality: Meter() for modality in self._names}
@@ -97,7 +96,7 @@ class CaptureSummary:
 
     def add(self, _: str, sample: Sample) -> None:
         """Measure a sample."""
-        self.began = min(self.began, monotonic())
+        self.began = min(self.began, self._clock.now())
         self._meters[sample.modality].add(sample, self._specs[sample.modality].rate)
 
     def note(self, event: Event) -> None:
@@ -135,7 +134,7 @@ class CaptureSummary:
             f"{sensor_title(m)} {display_of(self._specs[m]).reading(meter) if meter.count else 'nothing yet'}"
             for m, meter in self._meters.items()
         )
-        return "  ".join((f"{monotonic() - self.began:8.2f} s", f"{segments} segments", *each))
+        return "  ".join((f"{self._clock.now() - self.began:8.2f} s", f"{segments} segments", *each))
 
     def _why(self, modality: str) -> str:
         if modality not in self._reasons:

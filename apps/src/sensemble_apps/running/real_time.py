@@ -5,7 +5,6 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from time import monotonic
 
 from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
@@ -95,16 +94,18 @@ def devices(
         RecordError: the record cannot be opened or written.
     """
     first: dict[str, Event] = {}
-    began = monotonic()
     with ExitStack() as stack:
         session = stack.enter_context(opened(bundle, options, health, lasting=make is not None))
+        began = session.clock.now()
         yield Opened(began, session.view, session)
         named = {session.attach(sensor): sensor.modality for sensor in sensors}
         if make is not None and not sensors:
             remark("waiting for devices: what is here or is plugged in is used; `sensemble doctor` lists it")
         if finders:
             hotplug = Hotplug(session, make) if make is not None else None
-            stack.enter_context(Watcher(finders, partial(retry, session, named, hotplug)))
+            stack.enter_context(
+                Watcher(finders, partial(retry, session, named, hotplug), clock=session.clock)
+            )
         for item in whole_stream(session):
             if isinstance(item, Event):
                 if item.sensor in named:
@@ -146,12 +147,14 @@ def replay(
     schedule = schedule or [player.modalities]
     attached: dict[str, str] = {}  # names by modality
     with opened(bundle, options) as session:
-        began = monotonic()
+        began = session.clock.now()
         yield Opened(began, session.view, session)
         _plug(session, player, attached, schedule[0])
         with player:
             for item in whole_stream(session):
-                share = (monotonic() - began) / length if length else 1.0  # captions alone take no time
+                share = (
+                    (session.clock.now() - began) / length if length else 1.0
+                )  # captions alone take no time
                 if share < 1:  # after that, the session may be closed
                     _plug(session, player, attached, plugged_at(schedule, share))
                 shown = view_event(item, began, player.example_at)

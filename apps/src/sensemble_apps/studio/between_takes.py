@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
 
 from sensemble_sensors.errors import SensembleError
 from sensemble_sensors.recording.takes import delete_take
@@ -42,6 +41,7 @@ class Between:
         done: Callable[[], None],
     ) -> None:
         self._recorder, self._folder, self._done = recorder, folder, done
+        self._clock = recorder.clock
         self._is_busy, self._is_read = is_busy, is_read
         self._over = Event()
         self._thread = Thread(target=self._work, name="sensemble between takes", daemon=True)
@@ -56,12 +56,12 @@ class Between:
         self._thread.join()
 
     def _work(self) -> None:
-        began, made = monotonic(), 0  # of this pause
+        began, made = self._clock.now(), 0  # of this pause
         try:
-            while not self._over.wait(_LOOK):
+            while not self._clock.wait(self._over, _LOOK):
                 if self._is_busy():
-                    began, made = monotonic(), 0
-                elif made < len(_WHEN) and monotonic() >= began + _WHEN[made] and self._has_room():
+                    began, made = self._clock.now(), 0
+                elif made < len(_WHEN) and self._clock.now() >= began + _WHEN[made] and self._has_room():
                     made += 1
                     if self._record() and made == len(_WHEN):
                         self._done()
@@ -91,7 +91,7 @@ class Between:
 
     def _waits(self, until: float) -> bool:
         """Wait; return whether no take began meanwhile."""
-        while monotonic() < until:
-            if self._is_busy() or self._over.wait(_LOOK):
+        while self._clock.now() < until:
+            if self._is_busy() or self._clock.wait(self._over, _LOOK):
                 return False
         return True

@@ -4,7 +4,6 @@ import math
 from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Lock
-from time import monotonic
 from typing import Any
 
 from sensemble_runtime.engine.view import View
@@ -203,7 +202,7 @@ class PageSensors:
             "reason": why,
             "note": "" if note is None else event_words(note),
             "noted": "" if note is None else note.kind,
-            "since": round((monotonic() if state is None else state.since) - began, 3),
+            "since": round((self._host.clock.now() if state is None else state.since) - began, 3),
             "plugged": state is None or state.attached,
             "fault": kind in FAULTS,
             "active": state is None or not state.standby,
