@@ -104,14 +104,14 @@ def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: fl
     assert change("accuracy", 0.8, Estimate(value, low, high)) == f"accuracy {says}"
 
 
-def judged(require: str) -> list[gate.Judgement]:
+def parsed(require: str) -> list[gate.Criterion]:
     modalities = ("audio", "video")
-    return gate.judge(gate.parse(require, modalities, gate_verdict.modalities_by_word(modalities)), RESULT)
+    return gate.parse(require, modalities, gate_verdict.modalities_by_word(modalities))
 
 
 def test_a_gate_says_in_words_what_failed() -> None:
-    found = judged("microphone>=0.2,audio+video>=0.9,video>=0.9,P>=0.5,R>=0.3,drop.camera<=0.1")
-    lines = dict(gate_verdict.line(one, RESULT, "accuracy").split(": ", 1) for one in found)
+    found = parsed("microphone>=0.2,audio+video>=0.9,video>=0.9,P>=0.5,R>=0.3,drop.camera<=0.1")
+    lines = dict(line.split(": ", 1) for _, line in gate_verdict.judged(found, RESULT))
     for criterion, start in {
         "microphone>=0.2": "met: with microphone (audio), accuracy is 30 % (26 to 35) of 400 examples",
         "audio+video>=0.9": "failed: with microphone and camera (audio+video), accuracy is 80 % (76 to 84)",
@@ -126,9 +126,7 @@ def test_a_gate_says_in_words_what_failed() -> None:
 def test_a_gate_names_what_no_example_shows() -> None:
     lone = replace(RESULT, subsets={"audio": SCORES["audio"]}, drops={}, unscored=("video", "audio+video"))
     required = gate.parse("video>=0.5,drop.audio<=0.1,R>=0.1,wrong<=0.1", ("audio", "video"))
-    video, drop, worst, wrong = (
-        gate_verdict.line(one, lone, "accuracy") for one in gate.judge(required, lone)
-    )
+    video, drop, worst, wrong = (line for _, line in gate_verdict.judged(required, lone))
     assert video == "video>=0.5: too few examples: no example was answered with only camera (video)"
     assert drop.endswith(": no example was answered with and without microphone (audio)")
     assert wrong == "wrong<=0.1: too few examples: no example was answered with all sensors"

@@ -74,8 +74,7 @@ def main(arguments: Audit) -> None:
         return
     criteria = _criteria(arguments)  # before anything is encoded
     result = measure(arguments)
-    judged = gate.judge(criteria, result, result.answered, result.conditions)
-    verdicts = [(one, gate_verdict.line(one, result, result.metric)) for one in judged]
+    verdicts = gate_verdict.judged(criteria, result)
     if arguments.template:
         carried = devices(read_manifest(arguments.bundle / FILE_NAME).specs)
         write(arguments.template, gate_verdict.template(carried, result))

@@ -7,7 +7,6 @@ from typing import Annotated
 
 from rich.console import Console
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compare
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
@@ -81,8 +80,7 @@ def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
         return []
     names = sorted({m for name in b.result.answered.sets for m in subsets.parse(name)})
     criteria = gate_verdict.parse(arguments.require, names, b.manifest.specs if b.manifest else {})
-    judged = gate.judge(criteria, b.result, b.result.answered, b.result.conditions, found)
-    return [(one, gate_verdict.line(one, b.result, b.result.metric)) for one in judged]
+    return gate_verdict.judged(criteria, b.result, found)
 
 
 def _check_used(arguments: Compare) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.robustness import Matrix
@@ -148,8 +147,7 @@ def _verdicts(manifest: Manifest, measured: AuditResult, require: str | None) ->
     if require is None:
         return []
     criteria = gate_verdict.parse(require, sorted(manifest.specs), manifest.specs)
-    judged = gate.judge(criteria, measured, measured.answered, measured.conditions)
-    return [(one, gate_verdict.line(one, measured, measured.metric)) for one in judged]
+    return gate_verdict.judged(criteria, measured)
 
 
 def _settings(path: Path) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from xml.etree import ElementTree as ET
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing import gate
 from sensemble_runtime.auditing.audit import AuditResult
+from sensemble_runtime.auditing.comparison import Comparison
 from sensemble_runtime.auditing.gate import Criterion, Judgement
 from sensemble_runtime.auditing.measures import Measures
 from sensemble_runtime.scores import CLEAN, Estimate
@@ -70,7 +71,13 @@ def modalities_by_word(modalities: Sequence[str]) -> dict[str, str]:
     return {word: m for word, m in zip(kinds, modalities, strict=True) if kinds.count(word) == 1}
 
 
-def line(judgement: Judgement, measures: Measures, metric: str) -> str:
+def judged(criteria: Sequence[Criterion], audit: AuditResult, found: Comparison | None = None) -> Verdicts:
+    """Judge criteria on an audit, and changes on its comparison with an earlier one."""
+    verdicts = gate.judge(criteria, audit, audit.answered, audit.conditions, found)
+    return [(one, _line(one, audit)) for one in verdicts]
+
+
+def _line(judgement: Judgement, audit: AuditResult) -> str:
     """Write a judgement: the criterion, its verdict, and the numbers behind it."""
     criterion = judgement.criterion
     start = f"{criterion.text}: {_VERDICTS[judgement.verdict]}"
@@ -82,7 +89,7 @@ def line(judgement: Judgement, measures: Measures, metric: str) -> str:
             how = "with and without"
         return f"{start}: no example was answered {how} {_about(criterion.subset)}"
     estimate, change = judgement.estimate, criterion.change
-    said = _changed(judgement, estimate) if change else _measured(judgement, estimate, measures, metric)
+    said = _changed(judgement, estimate) if change else _measured(judgement, estimate, audit)
     return f"{start}: {said}; {_bound(criterion)}"
 
 
@@ -94,13 +101,13 @@ def _bound(criterion: Criterion) -> str:
     return f"at most {limit} % are allowed" if criterion.most else f"at least {limit} % is required"
 
 
-def _measured(judgement: Judgement, estimate: Estimate, measures: Measures, metric: str) -> str:
-    criterion = judgement.criterion
+def _measured(judgement: Judgement, estimate: Estimate, audit: AuditResult) -> str:
+    criterion, metric = judgement.criterion, audit.metric
     about, of = _about(criterion.subset), f"of {judgement.n} examples"
     live = f"with {about}"
     share, points = number(estimate.value, estimate), number(estimate.value, estimate, " points")
     if criterion.kind in ("P", "R"):
-        return _of_every_set(judgement, measures, share)
+        return _of_every_set(judgement, audit, share)
     if criterion.kind == "under":
         condition, _, severity = criterion.condition.partition(":")
         phrase = phrase_of(subsets.name(criterion.subset), condition)

@@ -227,7 +227,7 @@ def _reported(error: BaseException) -> SensorsError:
 
 
 def _outlast_no_parent() -> None:
-    """Let a worker that is stopped (SIGSTOP) go on when its parent dies, to see that and end its children."""
+    """Wake a stopped worker (SIGSTOP) when its parent dies, so that it kills its children."""
     # SIGKILL would spare the children. The kernel also sends the signal when only the thread ends that
     # started the worker; SIGCONT then does no harm.
     if sys.platform == "linux":

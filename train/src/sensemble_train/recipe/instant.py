@@ -63,7 +63,7 @@ class Instant:
         limits: modality -> the least score of a familiar window; a modality without such windows has none.
         likeness: modality of `limits` -> the scores [N] of the examples when left out; 0 where it is absent.
         none: of the groups that show none of the classes, those that are answered so when left out, and all;
-            None for fewer than two. Most windows of a group that is are unfamiliar to a sensor, and the
+            None for fewer than two. Most windows of a rejected group are unfamiliar to a sensor, and the
             others are not sure of a class. What ships answers so at least as often: it also doubts them.
         mistaken: of the windows of each class in turn, by a fit without the class, those that are surely
             taken for another class, and all; None for fewer than three classes, and for multi-label.
