@@ -5,8 +5,8 @@
 DATA has a folder for each set, by default all those of `SETS` that are there: `digits` (a link to what
 `sensemble data digits` prints), `things` (`things.py`), `har` (GeoTecINIT's sp-sw-har-dataset), `hapt` and
 `long` (`hapt.py PACKAGE OUT`, `hapt.py PACKAGE OUT 256 1`), `avm` (`avmnist.py`). In RUNS/SET, the default
-recipe is trained, exported for ExecuTorch and audited, unless it is there already. All six take half an hour
-on two quiet cores.
+recipe is trained, exported for ExecuTorch and audited, unless it is there already. A set takes three to eight
+minutes of processor time.
 
 Shares, in %, are of a session's answers by the bundle that ships (`sensemble audit`), with 95 % intervals of
 groups. Late fusion is that of the run's specialists, float. The plain rival is a logistic regression for each
