@@ -2,6 +2,8 @@
 
 import json
 import shlex
+import shutil
+from dataclasses import replace
 from math import comb
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +14,8 @@ import yaml
 from sensemble_apps.cli import main
 from sensemble_apps.commands.audit import further_subsets
 from sensemble_apps.errors import InputError
+from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordWriter
 
@@ -112,3 +116,34 @@ def test_the_live_sets_of_a_record_are_scored(tmp_path: Path) -> None:
 def test_what_cannot_be_scored_is_one_line(wanted: str, says: str) -> None:
     with pytest.raises(InputError, match=says):
         further_subsets(SEVEN, wanted, None)
+
+
+def test_streams_are_audited_and_judged(
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data, bundle = Path(shutil.copytree(dataset_folder, tmp_path / "data")), tmp_path / "bundle"
+    shutil.copytree(bundle_folder, bundle)
+    line = {"id": "s", "split": "eval", "spans": [[0.2, 0.8, "one"]]}
+    line |= {"audio": "eval-one-0.mkv", "video": "eval-one-0.mkv"}
+    (data / "streams.jsonl").write_text(json.dumps(line) + "\n")
+    audit = ["audit", str(bundle), "--data", str(data), "--streams"]
+    assert main(audit) == 2
+    assert "no streams of the split calibrate" in capsys.readouterr().err
+    assert main([*audit, "--unknown"]) == 2
+    assert "--unknown: is of examples" in capsys.readouterr().err
+    contents = read_manifest(bundle / "manifest.json")
+    sets = {"audio+video": SetThreshold(-20.0, 0.5, 0, 1.0)}
+    timeline = TimelineCalibration(3.2, 1.0, {}, 1.0, sets)
+    fitted = replace(contents, calibration=replace(contents.calibration, timeline=timeline))
+    write_manifest(fitted, bundle / "manifest.json")
+    require = "found>=0.0,false_per_hour.audio<=100000,false_per_hour<=0"
+    assert main([*audit, "--json", "--require", require]) in {3, 4}
+    said = json.loads(capsys.readouterr().out)
+    assert {one["subset"] for one in said["streams"]} == {"audio", "video", "audio+video"}
+    every = next(one for one in said["streams"] if one["subset"] == "audio+video")
+    assert every["spans"] == 1
+    assert every["low"] <= every["false_per_hour"] <= every["high"]
+    assert every["curve"]
+    assert [one["verdict"] for one in said["gate"]][:2] == ["met", "met"]
+    assert main(audit) == 0
+    assert "promised to 6" in capsys.readouterr().out.lower()
