@@ -78,7 +78,7 @@ def test_turning_the_sensor_leaves_four_signals_of_a_vector_as_they_were() -> No
     motion = Motion(80, scales, ((0, 1, 2),))
     rows = torch.tensor([mean for mean, _ in scales]) + torch.randn(5, 80, 4)
     signals, summary = motion(rows)
-    assert (signals.shape, summary.shape) == ((5, 8, 80), (5, 8, motion.size))
+    assert (signals.shape, summary.shape) == ((5, 12, 80), (5, 8, motion.size))
     axes = rows[:, :, :3]
     down = axes.mean(dim=1, keepdim=True)
     along = (axes * down).sum(dim=2) / down.norm(dim=2)
@@ -86,9 +86,9 @@ def test_turning_the_sensor_leaves_four_signals_of_a_vector_as_they_were() -> No
         [along, axes.norm(dim=2), (axes.norm(dim=2) ** 2 - along**2).sqrt(), (axes - down).norm(dim=2)], dim=1
     )
     usual = sum(mean**2 + deviation**2 for mean, deviation in scales[:3]) ** 0.5
-    torch.testing.assert_close(signals[:, 4:] * usual / 2, expected, atol=1e-3, rtol=1e-4)
+    torch.testing.assert_close(signals[:, 4:8] * usual / 2, expected, atol=1e-3, rtol=1e-4)
     turned, summed = motion(turn(rows, 180, ((0, 1, 2),)))
-    torch.testing.assert_close(turned[:, 3:], signals[:, 3:], atol=1e-3, rtol=1e-3)
+    torch.testing.assert_close(turned[:, 3:8], signals[:, 3:8], atol=1e-3, rtol=1e-3)
     assert (summed - summary)[:, :3].abs().max() > 0.1
 
 

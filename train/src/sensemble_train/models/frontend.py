@@ -164,11 +164,13 @@ class RelativeLog(nn.Module):
 class Motion(Spectrum):
     """Rows of a series as signals on a common scale, and a summary of each signal over the window.
 
-    The signals are the channels, by their mean and deviation over the data (`scales`), outliers cut, and four
-    for each of the `vectors`, which turning the sensor does not change: its length, its parts along and
-    across its mean (of an accelerometer: gravity), and its distance from the mean. The summary holds each
-    signal's mean, the logarithms of its variance and of its differences' variance, and its log spectrum,
-    averaged over pieces of the window (Welch, 1967).
+    The signals are the channels, by their mean and deviation over the data (`scales`), outliers cut; four for
+    each of the `vectors`, which turning the sensor does not change: its length, its parts along and across
+    its mean (of an accelerometer: gravity), and its distance from the mean; and last the `shapes`, the
+    channels' moves from their means in the window, over the root of the mean square of all of these: how a
+    person moves, however strongly. The summary holds the mean of each signal but the shapes, the logarithms
+    of its variance and of its differences' variance, and its log spectrum, averaged over pieces of the window
+    (Welch, 1967).
     """
 
     mean: Tensor
@@ -183,7 +185,8 @@ class Motion(Spectrum):
         super().__init__()
         mean, deviation = (torch.tensor([column]) for column in zip(*scales, strict=True))
         self.pieces = math.ceil(steps / _PIECE)
-        self.signals = len(scales) + _TURNED * len(vectors)
+        self.summed = len(scales) + _TURNED * len(vectors)
+        self.signals = self.summed + len(scales)
         self.size = 1
         if steps > 1:  # the lowered graph has no empty constants
             waves = _waves(steps // self.pieces)
@@ -203,12 +206,22 @@ class Motion(Spectrum):
             self.register_buffer(f"vector{number}", pick, persistent=False)
 
     def forward(self, rows: Tensor) -> tuple[Tensor, Tensor]:
-        """Map float32 [B, T, C] to signals [B, `signals`, T] and their summary [B, `signals`, `size`]."""
+        """Map float32 [B, T, C] to signals [B, `signals`, T] and a summary [B, `summed`, `size`]."""
         scaled = ((rows - self.mean) * self.inverse).clamp(-OUTLIER, OUTLIER)
         vectors = [functional.linear(rows, self.get_buffer(f"vector{i}")) for i in range(self.vectors)]
         turned = [self._turned(vector.clamp(-OUTLIER, OUTLIER)) for vector in vectors]
         signals = (torch.cat([scaled, *turned], dim=2) if turned else scaled).transpose(1, 2)
-        return signals, self._summary(signals)
+        return torch.cat([signals, self._shapes(scaled)], dim=1), self._summary(signals)
+
+    def _shapes(self, scaled: Tensor) -> Tensor:
+        """Map channels [B, T, C] to their shapes [B, C, T]."""
+        channels = scaled.transpose(1, 2)
+        moving = channels - functional.linear(channels, self.average)
+        # XNNPACK takes a mean over the last two of four dimensions only.
+        batch, count, steps = moving.shape
+        power = (moving * moving).reshape(batch, 1, count, steps).mean(dim=(2, 3), keepdim=True)
+        power = power.reshape(batch, 1, 1)
+        return moving * torch.rsqrt(power + _FAINT)
 
     def _turned(self, vector: Tensor) -> Tensor:
         """Map a vector [B, T, 3] to [B, T, 4]."""

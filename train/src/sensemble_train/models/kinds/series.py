@@ -33,6 +33,7 @@ _SHORTEST = 0.02  # seconds of a hop
 _LEAST = 1e-30  # of a deviation: float32 cannot divide by much less
 _PIECES = 32  # of a window behind the first convolution, about
 _STEM = (48, 96)  # channels between the convolutions
+_WITHOUT = 0.5  # share of the windows of training that lack the summary
 _NEAR, _FAR = 7, 5  # steps that the first one sees, at least, and the others
 
 
@@ -146,7 +147,8 @@ class SeriesEncoder(Encoder):
     """float32 [B, T, C] -> float32 [B, d]: convolutions over time, their mean and maximum, and a summary.
 
     An activity may fill the window or be a moment of it. One layer reads all of that; the BatchNorm behind it
-    is that of `Trunk`.
+    is that of `Trunk`. In training, half of the windows lack the summary: what a few people's spectra have in
+    common is learned sooner than how they move, and says less of others.
     """
 
     def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
@@ -158,7 +160,7 @@ class SeriesEncoder(Encoder):
         for before, after in others:
             layers += _layer(before, after, _FAR, 2)
         self.stem = nn.Sequential(*layers)
-        inputs = 2 * config.width + self.motion.signals * self.motion.size
+        inputs = 2 * config.width + self.motion.summed * self.motion.size
         self.project = nn.Linear(inputs, config.embedding, bias=False)
         self.spread = nn.BatchNorm1d(config.embedding, affine=False)
         self.length = config.length
@@ -171,6 +173,8 @@ class SeriesEncoder(Encoder):
         # XNNPACK takes no maximum of one piece.
         most = functional.max_pool2d(pieces, (1, pieces.shape[3])) if pieces.shape[3] > 1 else pieces
         mean = pieces.mean(dim=(2, 3), keepdim=True)
+        if self.training:
+            summary = summary * (torch.rand(batch, 1, 1, device=summary.device) >= _WITHOUT)
         read = torch.cat([mean.flatten(1), most.flatten(1), summary.flatten(1)], dim=1)
         return scaled(self.spread(self.project(read)), self.length)
 
