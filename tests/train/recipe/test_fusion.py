@@ -12,7 +12,15 @@ from sensemble_train.models.encoders import Encoder
 from sensemble_train.models.model import Head, Model
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
-from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits, teach
+from sensemble_train.recipe.fusion import (
+    DECAYS,
+    LateFusion,
+    fuse,
+    likeliest,
+    linear_specialist,
+    prior_logits,
+    teach,
+)
 from sensemble_train.recipe.job import Cell, TrainingJob
 from sensemble_train.training.loop import Loop
 from torch import Tensor
@@ -177,3 +185,28 @@ def test_sensors_that_err_apart_add_all_that_they_say(tmp_path: Path) -> None:
     known = Clips(inputs, {m: torch.ones(600, dtype=torch.bool) for m in ALL}, truth)
     fused = fuse({m: given() for m in ALL}, prior_logits(truth, "multi-class", len(SHARES)), known, loop)
     assert fused.redundancy <= 0.1
+
+
+def test_a_frozen_encoder_is_read_by_the_classifier_that_suits_examples_held_out(tmp_path: Path) -> None:
+    """Few examples of many features: an adapter, or a classifier with little decay, knows them by heart."""
+    draw = torch.Generator().manual_seed(0)
+
+    def drawn(count: int) -> Clips:
+        truth = torch.arange(count) % 3
+        x = torch.randn(count, 2, 80, generator=draw)
+        x[:, :, :3] += 2 * torch.eye(3)[truth][:, None]
+        return Clips({"video": x}, {"video": torch.ones(count, dtype=torch.bool)}, truth)
+
+    known, held, new = drawn(60), drawn(90), drawn(600)
+    model, loop = tiny_model(STEM), Loop(tmp_path, 0)
+    several = [linear_specialist(model, "video", known, decay) for decay in DECAYS]
+
+    def right(specialist: Model) -> float:
+        with torch.no_grad():
+            said = specialist.classify(new.inputs).argmax(dim=1)
+        return float((said == new.targets).float().mean())
+
+    chosen = likeliest(several, "video", EVEN, held)
+    assert right(chosen) == max(map(right, several)) > right(several[0])
+    (found,) = embed(new, loop, fuse({"video": chosen}, EVEN, held, loop))
+    assert float((found.inputs["video"].argmax(dim=1) == new.targets).float().mean()) == right(chosen)

@@ -1,22 +1,25 @@
 """Late fusion of specialists, whose calibrated evidence is added: the teacher of subset distillation."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 
 import torch
 from sensemble_runtime.auditing.calibration import LEAST, REDUNDANT, fit_temperature
+from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.subsets import Subset, measured
 from torch import Tensor, nn
 
 from sensemble_train.data.clips import Clips, ClipSource
-from sensemble_train.models.encoders import ByModality
-from sensemble_train.models.model import Head, Model
+from sensemble_train.models.encoders import ByModality, Encoder, module_name
+from sensemble_train.models.model import Head, Model, copied
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import BATCH, embed
+from sensemble_train.recipe.linear import LinearFit, fit_linear
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
 
+DECAYS = 0.01, 0.03, 0.1, 0.3  # of linear specialists
 _OTHERS = 0.5  # weight of the logits of sensors outside a subset
 
 
@@ -111,6 +114,59 @@ def prior_logits(targets: Tensor, task: str, classes: int) -> Tensor:
     return ((targets.sum(dim=0) + 0.5) / (len(targets) + 1)).logit()
 
 
+class Linear(Encoder):
+    """A linear classifier of the first view of a frozen encoder's features; its embedding is the logits."""
+
+    def __init__(self, frozen: Encoder, fitted: LinearFit) -> None:
+        super().__init__()
+        self.frozen = frozen
+        classes, size = fitted.weight.shape
+        self.linear = nn.Linear(size, classes)
+        with torch.no_grad():
+            self.linear.weight.copy_(fitted.weight)
+            self.linear.bias.copy_(fitted.bias)
+
+    def front(self, raw: Tensor) -> Tensor:
+        """Return the encoder's features of raw windows."""
+        return self.frozen.front(raw)
+
+    def encode(self, features: Tensor) -> Tensor:
+        """Return the logits [B, C] of features [B, V, F]."""
+        return self.linear(features[:, 0])  # type: ignore[no-any-return]
+
+
+def linear_specialist(model: Model, modality: str, labelled: Clips, decay: float) -> Model:
+    """Return `model` with a linear classifier in place of the adapter of a modality, and no head."""
+    known, described = labelled.having((modality,)), model.description
+    assert known.targets is not None  # noqa: S101 - those of D_T
+    whole = torch.full((len(known),), -1)  # nothing is left out
+    classes, task = len(described.labels), described.task
+    fitted = fit_linear(known.inputs[modality], known.targets, whole, classes, task, decay=decay)
+    specialist = copied(model)
+    specialist.encoders[module_name(modality)] = Linear(model.encoders[modality], fitted)  # type: ignore[arg-type]
+    specialist.head = nn.Identity()  # type: ignore[assignment]
+    return specialist.eval()
+
+
+@torch.no_grad()
+def likeliest(specialists: Iterable[Model], modality: str, prior: Tensor, selection: Clips) -> Model:
+    """Return the specialist by which, at its temperature, the labels of `selection` are most likely."""
+    held = selection.having((modality,))
+    targets = held.targets
+    assert targets is not None  # noqa: S101 - those of `calibrate`
+
+    def loss(specialist: Model) -> float:
+        evidence = specialist.eval().classify({modality: held.inputs[modality]}) - prior
+        temperature = _temperature(evidence, targets, specialist.description.task, prior)
+        return float(task_loss(prior + evidence / temperature, targets, specialist.description.task))
+
+    return min(specialists, key=loss)
+
+
+def _temperature(evidence: Tensor, targets: Tensor, task: Task, prior: Tensor) -> float:
+    return fit_temperature(evidence.numpy(), targets.numpy(), task, least=1, prior=prior.numpy())
+
+
 @torch.no_grad()
 def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: ClipSource, loop: Loop) -> LateFusion:
     """Return the late fusion of specialists.
@@ -125,10 +181,8 @@ def fuse(specialists: Mapping[str, Model], prior: Tensor, selection: ClipSource,
     for m, encoder in fused.encoders.items():
         known = embedded.having((m,))
         if len(known) and known.targets is not None:
-            evidence = known.inputs[m] - prior
-            encoder.temperature = temperature = fit_temperature(  # type: ignore[assignment]
-                evidence.numpy(), known.targets.numpy(), task, least=1, prior=prior.numpy()
-            )
+            temperature = _temperature(known.inputs[m] - prior, known.targets, task, prior)
+            encoder.temperature = temperature  # type: ignore[assignment]
             embedded.inputs[m].copy_(prior + (embedded.inputs[m] - prior) / temperature)
     # The redundancy is one of eleven. The answers of all sets of sensors count.
     sets = [one for one in measured(fused.modalities) if len(one) > 1]

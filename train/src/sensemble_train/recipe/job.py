@@ -9,15 +9,17 @@ import torch
 from sensemble_runtime.progress import Progress, Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_runtime.subsets import name as subset_name
+from torch import Tensor
 
 from sensemble_train.data.batching import seeded
 from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.distributed import World
 from sensemble_train.models.model import Model, load_model
+from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.embedding_lengths import balanced
-from sensemble_train.recipe.fusion import LateFusion, fuse, prior_logits
+from sensemble_train.recipe.fusion import DECAYS, LateFusion, fuse, likeliest, linear_specialist, prior_logits
 from sensemble_train.recipe.methods import (
     Start,
     distill_subsets,
@@ -101,18 +103,38 @@ class Cell:
 
     def late_fusion(self) -> LateFusion:
         """Return the calibrated sum of the specialists of M_T."""
-        return self.fused(self.specialists())
+        return self.fused({m: self.specialist(m) for m in self.train})
 
-    def specialists(self) -> dict[str, Model]:
-        """Return a model of each modality of M_T, probed and finetuned for it alone; all M_T share them."""
+    def specialist(self, modality: str) -> Model:
+        """Return a model of a modality of M_T, probed and finetuned for it alone; all M_T share them.
 
-        def one(modality: str, loop: Loop) -> Model:
-            probed, labelled = self._probe((modality,), loop), self.sources["train"]
+        Of a few hundred examples, an adapter knows by heart what a frozen encoder says. A linear classifier
+        takes its place where `calibrate` finds that likelier, and no modality without labels must be read by
+        it.
+        """
+        labelled, selection = self.sources["train"], self.sources["calibrate"]
+
+        def one(loop: Loop) -> Model:
+            probed = self._probe((modality,), loop)
             return finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop))
 
-        return {
-            m: self.job.trained(f"specialists/{m}", f"specialist {m}", partial(one, m)) for m in self.train
-        }
+        adapted = self.job.trained(f"specialists/{modality}", f"specialist {modality}", one)
+        encoder, whole = (
+            self.pretrained.encoders[modality],
+            set(self.train) == set(self.pretrained.modalities),
+        )
+        frozen = isinstance(encoder, Pretrained) and not encoder.learns
+        if not (frozen and whole and self.held_out and isinstance(labelled, Clips)):
+            return adapted
+        assert isinstance(selection, Clips)  # noqa: S101 - as `labelled`
+        linear = (linear_specialist(self.pretrained, modality, labelled, decay) for decay in DECAYS)
+        return likeliest([adapted, *linear], modality, self.prior(), selection)
+
+    def prior(self) -> Tensor:
+        """Return the logits [C] of the classes' shares among the labels."""
+        described, targets = self.pretrained.description, self.embedded.targets
+        assert targets is not None  # noqa: S101 - those of D_T
+        return prior_logits(targets, described.task, len(described.labels))
 
     def start(self, loop: Loop) -> Start:
         """Return what a method of this M_T starts from."""
@@ -129,12 +151,9 @@ class Cell:
 
     def fused(self, readers: Mapping[str, Model]) -> LateFusion:
         """Return the late fusion of models of one modality each, at temperatures of `calibrate`."""
-        described, targets = self.pretrained.description, self.embedded.targets
-        assert targets is not None  # noqa: S101 - those of D_T
-        prior = prior_logits(targets, described.task, len(described.labels))
         if not self.held_out:  # specialists know `train` by heart: its temperatures would be far too low
-            return LateFusion(readers, prior).eval()
-        return fuse(readers, prior, self.sources["calibrate"], self.job.loop("temperatures"))
+            return LateFusion(readers, self.prior()).eval()
+        return fuse(readers, self.prior(), self.sources["calibrate"], self.job.loop("temperatures"))
 
     def _probe(self, train: Subset, loop: Loop) -> Model:
         return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)

@@ -12,7 +12,7 @@ from torch import Tensor
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.training.optim import minimize
 
-DECAY = 1e-2  # weight of the mean square of a classifier's weights, next to the mean loss
+DECAY = 1e-2  # weight of the squares of a classifier's weights, next to the mean loss
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,13 @@ class LinearFit:
 
 
 def fit_linear(
-    features: Tensor, truth: Tensor, folds: Tensor, classes: int, task: Task, own: Tensor | None = None
+    features: Tensor,
+    truth: Tensor,
+    folds: Tensor,
+    classes: int,
+    task: Task,
+    own: Tensor | None = None,
+    decay: float = DECAY,
 ) -> LinearFit:
     """Fit a linear classifier to one modality's features, and its temperature to examples left out.
 
@@ -44,13 +50,13 @@ def fit_linear(
         logits = torch.zeros(len(x), classes)
         for part in () if parts is None else parts[parts >= 0].unique():
             held = parts == part
-            weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task)
+            weight, bias = _classifier(x[~held], truth[~held], len(basis), classes, task, decay)
             logits[held] = x[held, 0] @ weight.T + bias
         return logits
 
     logits, shown = left_out(folds), folds >= 0
     temperature = fit_temperature(logits[shown].numpy(), truth[shown].numpy(), task, least=1)
-    weight, bias = _classifier(x, truth, len(basis), classes, task)
+    weight, bias = _classifier(x, truth, len(basis), classes, task, decay)
     slopes = weight @ basis.T / temperature
     bias = bias / temperature - slopes @ mean
     return LinearFit(slopes, bias, temperature, logits / temperature, left_out(own) / temperature)
@@ -88,7 +94,9 @@ def fit_familiarity(
     )
 
 
-def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -> tuple[Tensor, Tensor]:
+def _classifier(
+    x: Tensor, truth: Tensor, size: int, classes: int, task: Task, decay: float
+) -> tuple[Tensor, Tensor]:
     """Fit a linear classifier with weight decay; return its weight [C, R] and its bias [C].
 
     `x` is float32 [N, V, R], V views in an orthonormal basis of their span, of `size` features. All features
@@ -104,7 +112,7 @@ def _classifier(x: Tensor, truth: Tensor, size: int, classes: int, task: Task) -
     bias = torch.zeros(classes, requires_grad=True)
 
     def loss() -> Tensor:
-        return task_loss(x @ weight.T + bias, truth, task) + DECAY * weight.square().sum()
+        return task_loss(x @ weight.T + bias, truth, task) + decay * weight.square().sum()
 
     minimize(loss, [weight, bias])
     slopes = weight.detach() / scale
