@@ -202,9 +202,8 @@ def test_the_order_of_turns_is_known_of_a_person_who_turns_less_than_all_before(
     """By the scale of the data alone, a fifth of the strength was named by chance."""
     (rows, classes), (weak, expected) = quick_turns(320, 0.5, 2, 0), quick_turns(200, 0.1, 0.2, 1)
     scales = tuple((0.0, float(deviation)) for deviation in rows.flatten(0, 1).std(dim=0))
-    named = tuple(Channel(name) for name in ("gx", "gy", "gz"))
-    spec = replace(spec_of(100, 3, 50), channels=named)
-    config = replace(small({"imu": spec})["imu"], scales=scales)
+    spec = spec_of(100, 3, 50)
+    config = replace(small({"imu": spec})["imu"], scales=scales, vectors=())
     torch.manual_seed(0)
     learned = nn.Sequential(KIND.encoder(spec, config), nn.Linear(128, 2))
     adamw = torch.optim.AdamW(learned.parameters(), 1e-3)
