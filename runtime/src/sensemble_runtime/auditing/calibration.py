@@ -11,7 +11,7 @@ B is the share of the worst person seen, at the same threshold. With B = 1, whic
 may spend 0.7 % of the 5 % that are promised, and half of the right answers are held back. Only a person worse
 than everybody seen passes the bound: one in G + 1 does, and counts by the difference. Where each person gives
 one answer, B is 1 as soon as one of them is sure and wrong, and the risk is kept exactly. Simulated people
-with rates of error from alike to extreme, and real ones divided anew, had 5.0 % sure and wrong at most
+with rates of error from alike to extreme, and real ones divided anew, had 5.1 % sure and wrong at most
 (`BENCHMARKS.md` of `runtime`).
 """
 
