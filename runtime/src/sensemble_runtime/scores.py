@@ -92,7 +92,7 @@ class UnknownScore:
 
 @dataclass(frozen=True, slots=True)
 class CurvePoint:
-    """What is found, and how many false events there are an hour, at a threshold."""
+    """The share found, and how many false events there are an hour, at a threshold."""
 
     threshold: float
     found: Share | None
@@ -101,7 +101,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class StreamScore:
-    """What a set of sensors told of streams, at the bundle's threshold.
+    """The events that a set of sensors told of streams, at the bundle's threshold.
 
     `low` and `high` are the ends of the exact interval of the false events an hour (Garwood's). A delay
     counts from the end of a moment, or from the beginning of a state; None where nothing was found.

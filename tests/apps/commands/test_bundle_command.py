@@ -59,7 +59,7 @@ def test_no_key_and_no_bundle_are_named(copied: Path, tmp_path: Path, refusal: R
     private, public = pair(tmp_path, "ours")
     assert "ours.pub.pem: not a private key" in refusal("bundle", "sign", copied, public)
     assert "ours.pem: not a public key" in refusal("bundle", "check", copied, "--trust", private)
-    assert "there is no bundle there" in refusal("bundle", "sign", tmp_path, private)
+    assert "there is no bundle there" in refusal("bundle", "sign", tmp_path / "none", private)
     (copied / "manifest.json.sig.partial").mkdir()  # in the way, also of root
     assert "cannot be written" in refusal("bundle", "sign", copied, private)
 

@@ -69,7 +69,7 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
 def test_a_run_is_calibrated_by_the_groups_of_its_examples(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(run, "_decode", lambda *_: None)
     monkeypatch.setattr(run, "calibrate_examples", lambda _: [EXAMPLE])
-    data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None)
+    data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None, 1.0)
     assert (data.groups, data.people) == ([("anna", "writer 3")], ["anna"])
 
 

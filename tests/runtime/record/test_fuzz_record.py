@@ -56,7 +56,10 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
                 "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 (i + 0.5, i, *said),
             )
-            db.execute("INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'lost', 'away')", (i + 0.5, i))
+            db.execute(
+                "INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'began', '', 'one', ?, NULL, 0.9, '[]')",
+                (i + 0.5, i, i),
+            )
         db.execute("INSERT INTO scores VALUES (2, 'audio', 0.5, 4, 0.15, 0.85, 0.25)")
         db.execute("INSERT INTO estimates VALUES (2, 'drop.audio', 0.1, -0.2, 0.3)")
         degraded = (2, "audio", "quiet", 3, "20 dB quieter", "audio", 0.5, 4, 0.15, 0.85, 0.7, 0.1, None, 0.5)

@@ -31,7 +31,9 @@ def run(script: str) -> str:
 
 
 def test_importing_the_package_loads_no_torch_and_no_device_library() -> None:
-    devices = [f"devices.{name}" for name in ("camera", "captions", "clock", "discovery", "microphone")]
+    devices = [
+        f"devices.{name}" for name in ("camera", "captions", "discovery", "microphone", "source_clock")
+    ]
     media = ["media.dataset", "media.decoding", "recording.replay", "recording.writer"]
     watched = "('av', 'torch', 'cv2', 'sounddevice')"
     names = [*devices, *media, "isolation.worker", "kinds.registry", "sensor", "spec"]

@@ -143,6 +143,7 @@ def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
     environment, pipe = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}, subprocess.PIPE
     with subprocess.Popen(command, env=environment, start_new_session=True, stderr=pipe, text=True) as built:
         wait_until(lambda: any(tmp_path.rglob("*.mkv")))
+        wait_until(lambda: [child for child in children(built.pid) if children(child)])
         worker = next(child for child in children(built.pid) if children(child))
         try:
             os.kill({"parent": built.pid, "worker": worker, "all": -built.pid}[to], number)

@@ -70,8 +70,10 @@ def shown_event(event: Event, began: float = 0.0) -> Event:
 
 def event_as_json(event: Event) -> dict[str, Any]:
     """Return an event as the JSON object of `docs/reference/output.md`."""
-    rest = {name: getattr(event, name) or None for name in ("modality", "sensor")}
-    found = {"time": round(event.time, 6), "kind": event.kind, **rest, "text": event.text}
+    found: dict[str, Any] = {name: getattr(event, name) for name in ("kind", "modality", "sensor", "text")}
+    for name in ("modality", "sensor"):
+        found[name] = found[name] or None
+    found = {"time": round(event.time, 6)} | found
     if event.label:
         times = {name: at and round(at, 6) for name, at in (("began", event.began), ("ended", event.ended))}
         share = event.confidence and round(event.confidence, 6)

@@ -106,7 +106,7 @@ def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """What was told of streams: the spans that were found, false events, delays in seconds."""
+    """The spans that were found, the false events, and the delays in seconds."""
 
     spans: int
     found: int

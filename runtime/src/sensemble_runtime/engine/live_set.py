@@ -200,7 +200,7 @@ class LiveSet:
 
     @property
     def next_end(self) -> float | None:
-        """When what goes on ends if no answer comes before; None if nothing does."""
+        """The time at which what goes on ends if no answer comes before; None if nothing does."""
         return self._timeline.deadline if self._timeline else None
 
     def next_expiry(self, now: float) -> float | None:

@@ -117,7 +117,7 @@ class Timeline:
 
     @property
     def deadline(self) -> float | None:
-        """When what goes on ends if no answer comes before; None if nothing does."""
+        """The time at which what goes on ends if no answer comes before; None if nothing does."""
         return self._answered + PAUSE if self._episodes.going else None
 
     def pass_to(self, time: float) -> list[Happening]:

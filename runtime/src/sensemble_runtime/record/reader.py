@@ -144,6 +144,11 @@ def read_events(path: Path | str, run: int) -> list[RecordedEvent]:
                 _column(str, row, "modality"),
                 _column(str, row, "name"),
                 _column(str, row, "reason"),
+                _column(str, row, "label"),
+                _column(Seconds | None, row, "began"),
+                _column(Seconds | None, row, "ended"),
+                _column(Share | None, row, "confidence"),
+                _column(tuple[str, ...], row, "sensors"),
                 at=_column(Seconds, row, "since_1970"),
             )
             for row in rows

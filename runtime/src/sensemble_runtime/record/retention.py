@@ -84,7 +84,8 @@ def trim(db: sqlite3.Connection, retention: Retention, now: float, current: int)
                 # The live set at the first row left.
                 events += [("live", reason) for *_, reason in rows[::-1] if reason is not None][:1]
                 db.executemany(
-                    "INSERT INTO events VALUES (?, ?, ?, '', '', ?, ?)",
+                    "INSERT INTO events (run, at, time, name, modality, kind, reason) "
+                    "VALUES (?, ?, ?, '', '', ?, ?)",
                     [(run, *rows[-1][:2], kind, reason) for kind, reason in events],
                 )
     return removed >= _AT_ONCE or _is_large(db, retention)

@@ -69,7 +69,12 @@ CREATE TABLE IF NOT EXISTS events (
     name TEXT NOT NULL,        -- of a sensor
     modality TEXT NOT NULL,
     kind TEXT NOT NULL,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    label TEXT NOT NULL DEFAULT '',     -- of a moment or a state, as what follows
+    began REAL,                         -- seconds on the clock of the samples
+    ended REAL,
+    confidence REAL,
+    sensors TEXT NOT NULL DEFAULT '[]'  -- JSON list of modalities
 ) STRICT;
 CREATE INDEX IF NOT EXISTS predictions_of ON predictions (run, at);
 CREATE INDEX IF NOT EXISTS events_of ON events (run, at);

@@ -138,14 +138,27 @@ class RecordWriter:
             if isinstance(p, Prediction)
         ]
         events = [
-            (run, slept + e.time, e.time, e.sensor, e.modality, e.kind, e.text)
+            (
+                run,
+                slept + e.time,
+                e.time,
+                e.sensor,
+                e.modality,
+                e.kind,
+                e.text,
+                e.label,
+                e.began,
+                e.ended,
+                e.confidence,
+                json.dumps(e.sensors),
+            )
             for e in items
             if isinstance(e, Event)
         ]
         with reported(self._path), self._db:
             self._set_clock(run)
             self._insert("predictions", 16, predictions)
-            self._insert("events", 7, events)
+            self._insert("events", 12, events)
 
     def add_answers(self, run: int, answers: Iterable[RecordedAnswer]) -> None:
         """Add an audit's answers."""

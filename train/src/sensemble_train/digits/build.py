@@ -27,7 +27,7 @@ from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, 
 from sensemble_train.digits.plan import NEAR, DigitsConfig, Plan, plan
 from sensemble_train.digits.rendering import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
 from sensemble_train.digits.speech import speak
-from sensemble_train.digits.streams import StreamPlan, plan_streams, render_stream, write_scene
+from sensemble_train.digits.streams import STREAM_FILES, StreamPlan, plan_streams, render_stream, write_scene
 from sensemble_train.digits.voices import WORDS
 from sensemble_train.digits.workers import submitted
 from sensemble_train.errors import TrainError
@@ -131,9 +131,8 @@ def _render_stream(plan: StreamPlan, folder: Path, seed: int) -> str:
     name = f"media/stream-{plan.index:03d}"
     write_scene(folder, name, scene)
     entry = {"id": f"{plan.split}-{plan.index:03d}", "split": plan.split, "group": plan.groups}
-    entry |= {"audio": f"{name}.mkv", "video": f"{name}.mkv", "spans": f"{name}.csv"}
-    if scene.captions:
-        entry["text"] = f"{name}.srt"
+    files = {field: f"{name}.{suffix}" for field, suffix in STREAM_FILES}
+    entry |= {field: file for field, file in files.items() if (folder / file).exists()}
     return json.dumps(entry)
 
 

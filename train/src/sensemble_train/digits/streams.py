@@ -30,6 +30,8 @@ from sensemble_train.digits.voices import SIDES, WORDS, spelled
 Wave = NDArray[np.float64]
 Act = Literal["digit", "talk", "babble", "sound", "pause"]
 
+STREAM_FILES = (("audio", "mkv"), ("video", "mkv"), ("text", "srt"), ("spans", "csv"))
+"""The fields of a stream, and the endings of their files."""
 LONGEST = 120
 """Seconds of a stream at most; hours are many of them."""
 _ACTS: dict[Act, float] = {"digit": 0.5, "talk": 0.26, "babble": 0.04, "sound": 0.12, "pause": 0.08}
@@ -130,7 +132,7 @@ class _Sight:
 
 
 class _Script:
-    """What was done so far in a stream, up to `at`, in seconds."""
+    """The acts so far of a stream, up to `at`, in seconds."""
 
     def __init__(self, plan: StreamPlan, rng: np.random.Generator) -> None:
         self._plan, self._rng = plan, rng
@@ -244,7 +246,7 @@ def _lay_hand(frames: NDArray[np.uint8], rng: np.random.Generator) -> None:
 
 
 def write_scene(folder: Path, name: str, scene: Scene) -> None:
-    """Write `NAME.mkv` (FFV1, FLAC), `NAME.srt` and `NAME.csv`, the same bytes each time."""
+    """Write `NAME.mkv` (FFV1, FLAC), `NAME.csv` and, with captions, `NAME.srt`, the same bytes each time."""
     with av.open(
         str(folder / f"{name}.mkv"), "w", format="matroska", options={"fflags": "+bitexact"}
     ) as file:
@@ -270,7 +272,8 @@ def write_scene(folder: Path, name: str, scene: Scene) -> None:
         f"{number}\n{_clock(time)} --> {_clock(time + 1)}\n{text}\n\n"
         for number, (time, text) in enumerate(scene.captions, start=1)
     )
-    (folder / f"{name}.srt").write_text(cues, encoding="utf-8")
+    if cues:
+        (folder / f"{name}.srt").write_text(cues, encoding="utf-8")
     rows = "".join(f"{begin:.3f},{end:.3f},{label}\n" for begin, end, label in scene.spans)
     (folder / f"{name}.csv").write_text(f"from,until,label\n{rows}", encoding="utf-8")
 
