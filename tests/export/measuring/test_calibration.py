@@ -1,5 +1,6 @@
 """A bundle is calibrated with the artifacts that ship, and says where it is not."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -66,10 +67,13 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
     assert bundle.manifest.audited == scores.subsets
 
 
-def test_a_run_is_calibrated_by_the_groups_of_its_examples(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_run_is_calibrated_by_the_groups_of_its_examples(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
     monkeypatch.setattr(run, "_decode", lambda *_: None)
     monkeypatch.setattr(run, "calibrate_examples", lambda _: [EXAMPLE])
-    data = run._fitted_on(SimpleNamespace(modalities=()), SimpleNamespace(), lambda *_: None, 1.0)
+    model = SimpleNamespace(modalities=(), description=SimpleNamespace(specs={}, labels=()))
+    data = run._fitted_on(model, SimpleNamespace(folder=tmp_path), lambda *_: None, 1.0)
     assert (data.groups, data.people) == ([("anna", "writer 3")], ["anna"])
 
 
