@@ -78,7 +78,7 @@ beforeEach(async () => {
   bundle.artifact = async () => new Uint8Array(1); // reading takes turns that fake time has not
   [now, failing, events, predictions] = [100, false, [], []];
   session = new Session(bundle, executor, (item) => {
-    if ("event" in item && !["live", "unfamiliar"].includes(item.event.kind)) events.push(`${item.event.kind} ${item.event.modality}${item.event.text ? `: ${item.event.text}` : ""}`);
+    if ("event" in item && !["live", "unfamiliar"].includes(item.event.kind) && !item.event.label) events.push(`${item.event.kind} ${item.event.modality}${item.event.text ? `: ${item.event.text}` : ""}`);
     if ("prediction" in item) predictions.push(item.prediction);
   }, () => now);
 });

@@ -28,7 +28,8 @@ pytestmark = pytest.mark.real
 
 SoundServer = Any
 KEYS = {
-    "time", "live", "ages", "label", "confidence", "best", "doubt", "words", "why", "among", "candidates",
+    "time", "at", "live", "ages", "label", "confidence", "best", "doubt", "words", "why", "among",
+    "candidates",
     "opinions", "audited", "unfamiliar", "suspect", "adapted", "levels", "probabilities", "example", "labels",
     "latencies", "dropped", "skipped", "lost",
 }  # fmt: skip

@@ -33,6 +33,7 @@ def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Pat
 @pytest.mark.parametrize("config", ["{}", "[" * 100_000, '{"data": 3}'])
 def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, config: str, refusal: Refusal) -> None:
     (tmp_path / "config.json").write_text(config)
+    (tmp_path / "bundle").mkdir()
     assert "config.json names no dataset" in refusal("serve", tmp_path / "bundle", "--demo")
 
 

@@ -44,8 +44,8 @@ def test_a_pipe_that_was_named_is_read_again_as_soon_as_it_is_back(
     monkeypatch.setattr(backoff, "RETRY", (1000.0, 1000.0))  # so that only the watcher brings it back
     watching: list[Watcher] = []
 
-    def watcher(*given: Any) -> Watcher:  # noqa: ANN401
-        watching.append(Watcher(*given, interval=0.05))
+    def watcher(*given: Any, **named: Any) -> Watcher:  # noqa: ANN401
+        watching.append(Watcher(*given, interval=0.05, **named))
         return watching[0]
 
     monkeypatch.setattr(real_time, "Watcher", watcher)

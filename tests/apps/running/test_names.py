@@ -39,11 +39,10 @@ def test_a_record_of_a_stranger_prints_no_escapes_and_no_markup(
     with Session(Bundle.open(bundle_folder), record=record):
         pass
     with closing(sqlite3.connect(record)) as db, db:
-        columns = [row[1] for row in db.execute("PRAGMA table_info(events)")]
-        odd = {"run": 1, "at": monotonic(), "time": 0.0, "modality": "audio", "kind": "live", "reason": "[/]"}
-        for values in odd, {**odd, "name": "\x1b[2J", "kind": "\x1b[31mlost", "reason": "\x07[/red]"}:
-            row = [values.get(column, "") for column in columns]
-            db.execute(f"INSERT INTO events VALUES ({','.join('?' * len(row))})", row)  # noqa: S608
+        columns = "run, at, time, modality, kind, name, reason"
+        named = ("live", "", "[/]"), ("\x1b[31mlost", "\x1b[2J", "\x07[/red]")
+        rows = [(1, monotonic(), 0.0, "audio", *odd) for odd in named]
+        db.executemany(f"INSERT INTO events ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?)", rows)  # noqa: S608
     result = here("history", record)
     assert result.returncode == 0, result.stderr
     assert r"\u001b[2J \u001b[31mlost: \u0007[/red]" in result.stdout

@@ -40,8 +40,9 @@ export class Recording {
     void this.add(labels, "predictions", { at: time, time, live: live.join("+"), label, probabilities: blob, threshold, doubt, suspect, ...text });
   }
 
-  event({ time, kind, modality, sensor, text }: SessionEvent): void {
-    void this.add(this.bundle.manifest.labels, "events", { at: time, time, name: sensor, modality, kind, reason: text });
+  event({ time, kind, modality, sensor, text, label, began, ended, confidence, sensors }: SessionEvent): void {
+    const moment: Item["row"] = label ? { label, began: began ?? null, ended: ended ?? null, confidence: confidence ?? null, sensors: JSON.stringify(sensors) } : {};
+    void this.add(this.bundle.manifest.labels, "events", { at: time, time, name: sensor, modality, kind, reason: text, ...moment });
   }
 
   /** Add a row; a run has one list of labels, so what is learned begins another. */
@@ -50,7 +51,7 @@ export class Recording {
     if (listed !== this.labels || !this.run) {
       const times = { began: performance.now() / 1000, offset: performance.timeOrigin / 1000 };
       this.labels = listed;
-      this.run = keep("runs", { kind: "session", ...times, bundle: this.bundle.fingerprint, labels: listed, task: this.bundle.manifest.task });
+      this.run = keep("runs", { kind: "session", ...times, bundle: this.bundle.fingerprint, modalities: JSON.stringify(this.bundle.modalities), labels: listed, task: this.bundle.manifest.task });
     }
     const id = await keep("items", { run: await this.run, table, row });
     if (id % TURN > 0) return;

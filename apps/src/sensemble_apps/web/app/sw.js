@@ -1,5 +1,5 @@
-const VERSION = "50e5c840b1fa";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BSP8DVYk.js","assets/in_worker-BoswK-k1.js","assets/index-BWpFpSWx.js","assets/index-DlcEYxMJ.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BVpcSiam.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "bac3835cbd18";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-BSP8DVYk.js","assets/in_worker-BoswK-k1.js","assets/index-C7ufvBAZ.js","assets/index-DlcEYxMJ.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-0NCVBMGB.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
