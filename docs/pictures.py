@@ -10,7 +10,7 @@ these files behind RUN, it writes them alone. It needs Debian's chromium, at /us
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
@@ -59,7 +59,7 @@ def main(run: Path, *names: str) -> None:
     bundle, data = run / BUNDLE, data_of(run / BUNDLE)
     if data is None:
         raise SystemExit(f"{run}: names no data; give a run of `sensemble demo`")
-    made = {
+    made: dict[str, Callable[[], object]] = {
         "report.png": lambda: report(run, ROOT / "apps/report.png"),
         "page.webp": lambda: film(bundle, data, ROOT / "docs/page.webp"),
         "lattice.svg": lambda: (ROOT / "docs/lattice.svg").write_text(lattice(Bundle.open(bundle)), "utf-8"),

@@ -150,16 +150,17 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
     for count in [one for one in PEOPLE if one <= total - 5]:
         random = np.random.default_rng(0)
         wrong: dict[tuple[str, Subset], list[float]] = {}
-        held: dict[str, list[tuple[float, float]]] = {}
+        held: dict[str, list[tuple[float, float, float]]] = {}
         for _ in range(DIVISIONS):
             old = np.isin(every.groups, random.permutation(total)[:count])
             usable = {m: there[old] for m, there in every.usable.items()}
             logits = {m: rows[old] for m, rows in every.logits.items()}
             fitted = calibrate(logits, usable, every.truth[old], task, every.groups[old])
             said = {
-                m: replace(every.said[m], classes=calibrated(rows, one.temperature, one.power, task))
+                m: replace(
+                    every.said[m], classes=calibrated(rows, fitted[m].temperature, fitted[m].power, task)
+                )
                 for m, rows in every.logits.items()
-                if (one := fitted[m])
             }
             anew = replace(every, said=said)
             own, new = anew.take(old), anew.take(~old)
