@@ -23,7 +23,7 @@ class Clock(Protocol):
     def wait(self, waker: Event | Condition, seconds: float | None = None) -> bool:
         """Wait until an event is set, or a condition notified, for `seconds` at most; False after them.
 
-        With a condition, whose lock is held, it may return early: whoever waits looks for what it waits for.
+        With a condition, whose lock is held, it may return early: check again what was waited for.
         """
 
     def join(self, thread: Thread, seconds: float) -> None:

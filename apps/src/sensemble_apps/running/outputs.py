@@ -132,7 +132,7 @@ class LineOutput:
             if self._windows:
                 say(_prediction_line(event))
         elif isinstance(event, Event) and event.kind != "live":
-            if event.ended is None or event.ended - (event.began or 0) >= STATE:  # a word's end says nothing
+            if event.ended is None or event.ended - (event.began or 0) >= STATE:  # not the end of a word
                 say(event_line(event))
         elif isinstance(event, Event) and not event.live:
             say(f"{event.time:8.2f} s  ---- nothing is live")

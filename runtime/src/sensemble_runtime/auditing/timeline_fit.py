@@ -72,7 +72,7 @@ def _threshold(
     labels: Sequence[str],
     lasting: Collection[str],
 ) -> tuple[SetThreshold, float]:
-    """Return the threshold of a set, and what it is worth: the share found, or the F1 of states."""
+    """Return the threshold of a set and its score: the share found, or the F1 of states."""
     log_odds = [odds(one, calibration, labels) for one in streams]
     hours = sum(one.hours for one in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)

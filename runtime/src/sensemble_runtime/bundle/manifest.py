@@ -108,7 +108,7 @@ class ModalityCalibration:
 
 @dataclass(frozen=True, slots=True)
 class SetThreshold:
-    """The threshold of a set of sensors, and what it gave on streams."""
+    """The threshold of a set of sensors, and its figures on streams."""
 
     threshold: Annotated[float, (-30, 30)]  # the log-odds from which a class is going on
     hours: Annotated[float, (1e-6, 1e6)]  # of the streams
