@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from sensemble_runtime.record.writer import RecordWriter
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.conftest import DemoRun, Refusal, Sensemble
+from tests.runtime.record.times import began
 
 
 def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sensemble) -> None:
@@ -22,26 +22,26 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
     one = np.ones(3, np.float32)
     with RecordWriter(record) as records:
         run = records.begin("session", bundle)
-        began = time.monotonic()
+        start = began(records, run)
         said = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
         predictions = [
-            Prediction(began + at, live, {}, one, one, {}, {}, labels=bundle.manifest.labels)
+            Prediction(start + at, live, {}, one, one, {}, {}, labels=bundle.manifest.labels)
             for at, live in said
         ]
-        lives = [Event(began + at, "live", text="+".join(live)) for at, live in said]
+        lives = [Event(start + at, "live", text="+".join(live)) for at, live in said]
         why = "microphone desk: gives no more sound"
-        lost = Event(began + 3, "lost", "audio", "microphone desk", why)
+        lost = Event(start + 3, "lost", "audio", "microphone desk", why)
         records.add_items(run, [*predictions, *lives, lost])
     (reported,) = json.loads(here("history", record, "--json").stdout)["runs"]
     assert (reported["kind"], reported["ended"]) == ("session", None)
     assert reported["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}
-    assert (reported["seconds"], reported["gap"]) == pytest.approx((8, 4), abs=0.2)
+    assert (reported["seconds"], reported["gap"]) == pytest.approx((8, 4), abs=0.01)
     audio, video = reported["modalities"]["audio"], reported["modalities"]["video"]
-    assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.2)
+    assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.01)
     (event,) = reported["events"]
     assert event.keys() == {"at", "time", "kind", "modality", "sensor", "text"}
     assert (event["kind"], event["text"]) == ("lost", "gives no more sound")
-    assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.2)
+    assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.01)
     result = here("history", record)
     assert result.returncode == 0
     assert "session 1" in result.stdout

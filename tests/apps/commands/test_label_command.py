@@ -1,7 +1,6 @@
 """A recorded session, scored by what was shown then."""
 
 import json
-import time
 from datetime import UTC, datetime
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,6 +13,7 @@ from sensemble_runtime.record.reader import read_runs
 from sensemble_runtime.record.writer import RecordWriter
 
 from tests.apps.shipped import manifest
+from tests.runtime.record.times import began
 
 
 @pytest.fixture
@@ -24,12 +24,12 @@ def record(tmp_path: Path) -> Path:
     made = SimpleNamespace(manifest=manifest(), fingerprint="b" * 64)
     with RecordWriter(path) as records:
         run = records.begin("session", made)  # type: ignore[arg-type]
-        began = time.monotonic()
+        start = began(records, run)
         records.add_items(
             run,
             [
                 Prediction(
-                    began + at,
+                    start + at,
                     ("audio", "video") if at < 6 else ("audio",),
                     {}, chances, chances, {}, {}, labels=("zero", "one"), threshold=0.8, doubt=None,
                 )

@@ -10,7 +10,6 @@ import sqlite3
 import struct
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
@@ -41,6 +40,7 @@ from tests.apps.browser.hosting import hosted
 from tests.apps.conftest import COMMAND
 from tests.apps.html_page import Page
 from tests.apps.shipped import manifest, write_audit, write_run
+from tests.runtime.record.times import began
 
 TRUE = {"audio+video": 0.95, "audio": 0.8, "video": 0.6}
 QUICK_JAVA = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"  # starts soon; nothing runs for long
@@ -61,10 +61,10 @@ def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None
     at = [(0, ("audio",)), (10, ("audio", "video")), (25, ())]
     with RecordWriter(tmp_path / "r.sqlite") as records:
         run = records.begin("session", made)  # type: ignore[arg-type]
-        began = time.monotonic()
-        lives = [Event(began + s, "live", text="+".join(live)) for s, live in at]
+        start = began(records, run)
+        lives = [Event(start + s, "live", text="+".join(live)) for s, live in at]
         said = [
-            Prediction(began + s, ("audio",), {}, even, even, {}, {}, labels=("zero", "one")) for s in (1, 2)
+            Prediction(start + s, ("audio",), {}, even, even, {}, {}, labels=("zero", "one")) for s in (1, 2)
         ]
         records.add_items(run, [*lives, *said])
     rows = recorded(tmp_path / "r.sqlite", "watch 7")
