@@ -1,14 +1,20 @@
 """The page itself: complete, honest about what is missing, and free of everything from outside."""
 
+import json
+import sqlite3
+from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
+from sensemble_apps.cli import main
 from sensemble_apps.console import wording
 from sensemble_apps.report import run_contents, run_page
 from sensemble_apps.report.run_contents import RunContents
 
+from tests.apps.clips import write_clip
 from tests.apps.html_page import Page
 from tests.apps.shipped import condition_scores, under, write_audit, write_run
 
@@ -90,6 +96,29 @@ def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:
     several = replace(answered, truth=[("zero", "one")] * len(answered.ids))
     shown = replace(audited, audit=replace(audited.audit, answered=several))
     assert "is taken for" not in Page(run_page.render(shown, MADE)).text
+
+
+def test_the_surest_mistakes_are_named_and_shown_only_with_their_data(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    run.mkdir()
+    write_audit(write_run(run))
+    surely = np.array([0.02, 0.98], "<f4").tobytes()
+    with closing(sqlite3.connect(run / "audit.sqlite")) as db, db:
+        db.execute(
+            "UPDATE answers SET label = 'one', probabilities = ?, doubt = NULL "
+            "WHERE subset = ? AND example = ?",
+            (surely, "audio+text+video", "eval-7"),
+        )
+    page = Page(run_page.render(run_contents.of_run(run), MADE))
+    page.check_standing_alone()
+    assert "Answered wrongly: 144 zero eval-7 taken for one 98 % zero" in page.text
+    write_clip(tmp_path / "0.mkv", (220, 40, 40), 300.0, np.random.default_rng(0))
+    line = {"id": "eval-7", "split": "eval", "labels": ["zero"], "video": "0.mkv", "text": "a <red> one"}
+    (tmp_path / "index.jsonl").write_text(json.dumps(line), encoding="utf-8")
+    assert main(["report", str(run), "--data", str(tmp_path)]) == 0
+    page = Page((run / "report.html").read_text(encoding="utf-8"))
+    assert [tag for tag, _ in page.tags if tag in ("img", "audio")] == ["img"]
+    assert "a <red> one" in page.text
 
 
 def test_a_bundle_that_never_answers_says_so_first(html: str) -> None:

@@ -8,7 +8,7 @@ from sensemble_runtime.auditing import robustness
 
 from sensemble_apps.console.output import say, say_json, write
 from sensemble_apps.errors import InputError
-from sensemble_apps.options import Folder, Judging, OptionalOut, Positional, Trusting
+from sensemble_apps.options import Folder, Judging, OptionalFolder, OptionalOut, Positional, Trusting
 from sensemble_apps.tables import gate_verdict
 from sensemble_apps.tables.gate_verdict import Verdicts
 from sensemble_apps.tables.matrices import read_matrices
@@ -23,6 +23,8 @@ class Report(Judging, Trusting):
     """A run folder, or any folder with a `matrix.json`."""
     out: OptionalOut = None
     """The page to write; by default, `report.html` in the run folder."""
+    data: OptionalFolder = None
+    """Its dataset: the page shows the surest mistakes, people's pictures and voices included."""
     json: bool = False
     """Print the metrics of each method as JSON, and write no page."""
 
@@ -37,12 +39,18 @@ def main(arguments: Report) -> None:
         say_json({"methods": {method: asdict(robustness.summary(one)) for method, one in matrices}}, indent=2)
         return
     page = arguments.out or run / PAGE
-    verdicts = write_page(run, page, arguments.require, arguments.trust)
+    verdicts = write_page(run, page, arguments.require, arguments.trust, arguments.data)
     say(str(page))
     gate_verdict.enforce(verdicts, arguments.junit)
 
 
-def write_page(source: Path, path: Path, require: str | None = None, trust: Path | None = None) -> Verdicts:
+def write_page(
+    source: Path,
+    path: Path,
+    require: str | None = None,
+    trust: Path | None = None,
+    data: Path | None = None,
+) -> Verdicts:
     """Write the page of a run to `path`, and return the verdicts on what is required.
 
     A run with a bundle gets the report and, where it has several methods or training sets, the experiment's
@@ -51,7 +59,7 @@ def write_page(source: Path, path: Path, require: str | None = None, trust: Path
     from sensemble_apps.report import experiment, run_contents, run_page  # Matplotlib takes seconds
 
     if (source / BUNDLE).exists():
-        contents = run_contents.of_run(source, require, trust)
+        contents = run_contents.of_run(source, require, trust, data)
         pages = {path: run_page.render(contents, datetime.now(UTC))}
         if run_page.compares(contents.matrices):
             beside = path.with_name(COMPARISON)

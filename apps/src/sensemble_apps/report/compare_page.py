@@ -1,18 +1,16 @@
 """The page of a comparison: release B beside release A."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import Comparison
-from sensemble_runtime.auditing.reliability import Answered
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.report import page_template
-from sensemble_apps.report.shown_example import Shown, shown
+from sensemble_apps.report.shown_example import AnsweredExample, answer_words, shown
 from sensemble_apps.tables import comparison_table
 from sensemble_apps.tables.comparison_table import Side
 from sensemble_apps.tables.gate_verdict import Verdicts
@@ -20,42 +18,24 @@ from sensemble_apps.tables.gate_verdict import Verdicts
 _SHOWN = 12  # examples that became wrong, and right; groups
 
 
-@dataclass(frozen=True)
-class Flip:
-    """An example whose answer became right or wrong; `media` is empty where the data is not at hand."""
-
-    example: str
-    truth: str
-    before: str
-    after: str
-    media: Sequence[Shown]
-
-
 def flips(
     names: Sequence[str], found: Comparison, a: Side, b: Side, examples: Mapping[str, Example]
-) -> list[Flip]:
+) -> list[AnsweredExample]:
     """Return the first of some examples, as the fullest set answers them."""
     manifest = b.manifest or a.manifest
     specs: Mapping[str, InputSpec] = manifest.specs if manifest else {}
     return [
-        Flip(
+        AnsweredExample(
             name,
             " + ".join(a.result.answered.truth[a.result.answered.ids.index(name)]),
-            _answer(a.result.answered, name, found.fullest),
-            _answer(b.result.answered, name, found.fullest),
+            [
+                f"{letter}: {answer_words(side.result.answered, name, found.fullest)}"
+                for letter, side in (("A", a), ("B", b))
+            ],
             list(shown(examples[name], specs)) if name in examples else [],
         )
         for name in names[:_SHOWN]
     ]
-
-
-def _answer(answered: Answered, name: str, subset: str) -> str:
-    outcomes = answered.sets[subset]
-    place = outcomes.rows.tolist().index(answered.ids.index(name))
-    if outcomes.said[place] < 0:
-        return "nothing it has learned"
-    said = answered.labels[outcomes.said[place]]
-    return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 
 
 def render(

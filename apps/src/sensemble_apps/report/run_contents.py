@@ -3,7 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -17,6 +17,7 @@ from sensemble_runtime.bundle import signature
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
+from sensemble_sensors.media.dataset import Example, read_dataset
 
 from sensemble_apps.console import wording
 from sensemble_apps.console.wording import data_title
@@ -53,6 +54,7 @@ class RunContents:
         identity: fingerprints of the bundle and the data, in the order to show.
         session: the costs of a replay in real time (`RunSummary.to_json`); None where none was timed.
         verdicts: of each criterion that was required.
+        examples: by id, those to show among the mistakes.
     """
 
     title: str
@@ -64,6 +66,7 @@ class RunContents:
     identity: Sequence[tuple[str, str]] = ()
     session: Mapping[str, Any] | None = None
     verdicts: Verdicts = ()
+    examples: Mapping[str, Example] = field(default_factory=dict)
 
 
 def of_experiment(run: Path) -> ExperimentContents:
@@ -84,11 +87,14 @@ def of_experiment(run: Path) -> ExperimentContents:
     )
 
 
-def of_run(run: Path, require: str | None = None, trust: Path | None = None) -> RunContents:
+def of_run(
+    run: Path, require: str | None = None, trust: Path | None = None, data: Path | None = None
+) -> RunContents:
     """Return the contents of a run's report, its audit judged by the criteria `require`.
 
-    `trust` is the public key that must have signed the bundle; BundleUntrustedError if it did not. Raises
-    InputError if the bundle was not audited on the run's own data.
+    `trust` is the public key that must have signed the bundle; BundleUntrustedError if it did not. `data` is
+    the dataset whose examples the page shows; without one, it names them. Raises InputError if the bundle was
+    not audited on the run's own data.
     """
     matrices = read_matrices(run / MATRIX)
     manifest = read_manifest(run / BUNDLE / FILE_NAME, trust)
@@ -108,6 +114,7 @@ def of_run(run: Path, require: str | None = None, trust: Path | None = None) -> 
         identity=_identity(run, manifest.provenance.dataset, measured.result, measured, trust),
         session=_settings(run / SESSION) or None,
         verdicts=_verdicts(manifest, measured.result, require),
+        examples={one.id: one for one in read_dataset(data).split(EVALUATED)} if data else {},
     )
 
 

@@ -21,6 +21,7 @@ from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.wording import percent
 from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.first_page import first_page, headline
+from sensemble_apps.report.mistakes import mistakes
 from sensemble_apps.report.run_contents import RunContents, amount
 from sensemble_apps.report.svg import BARS, GRID, INK
 from sensemble_apps.report.verdict import verdict
@@ -67,6 +68,7 @@ def render(contents: RunContents, made: datetime) -> str:
         headline=headline(contents),
         first_page=first_page(contents),
         verdict=verdict(audit.answered),
+        mistakes=mistakes(audit.answered, contents.examples, contents.manifest.specs),
         modalities=sorted(contents.manifest.modalities),
         comparison=COMPARISON if compares(contents.matrices) else None,
         encoders=_encoder_tables(contents.manifest),

@@ -1,4 +1,4 @@
-"""An example for a page: its picture, the outline of its sound, its series, its caption."""
+"""An example for a page: its picture, the outline of its sound, its series, its caption; and its answers."""
 
 import io
 import wave
@@ -7,12 +7,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from sensemble_runtime.auditing.reliability import Answered
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console.kinds import display_of, words_of
+from sensemble_apps.console.kinds import as_words, display_of, words_of
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,26 @@ class Shown:
     caption: str = ""
     lines: Sequence[str] = ()
     width: int = 0
+
+
+@dataclass(frozen=True)
+class AnsweredExample:
+    """An example, its true classes, and answers to it in words; `media` is empty without its data."""
+
+    example: str
+    truth: str
+    answers: Sequence[str]
+    media: Sequence[Shown]
+
+
+def answer_words(answered: Answered, name: str, subset: str) -> str:
+    """Write the answer of a subset to an example: `two 98 %, unsure`."""
+    outcomes = answered.sets[subset]
+    place = outcomes.rows.tolist().index(answered.ids.index(name))
+    if outcomes.said[place] < 0:
+        return "nothing it has learned"
+    said = as_words(answered.labels[outcomes.said[place]])
+    return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 
 
 def shown(example: Example, specs: Mapping[str, InputSpec]) -> Iterator[Shown]:
