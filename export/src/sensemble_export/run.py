@@ -9,6 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from sensemble_runtime.auditing.sparing_audit import schedule
+from sensemble_runtime.auditing.sparing_fit import Wishes
 from sensemble_runtime.auditing.stream_windows import windows_of
 from sensemble_runtime.auditing.timeline_fit import ASKED
 from sensemble_runtime.bundle.manifest import Manifest
@@ -47,6 +49,7 @@ from sensemble_export.measuring.familiarity import (
 from sensemble_export.measuring.near import near_windows
 from sensemble_export.search import BudgetError, TradeOff
 
+SPARING = Wishes()
 _UNSEEN = 1 << 32  # the seed of other near windows than training's
 
 
@@ -76,6 +79,7 @@ def export_run(
     schemes: Iterable[str] = (),
     budget: Mapping[str, float] | None = None,
     false_per_hour: float = ASKED,
+    sparing: Wishes = SPARING,
     progress: Stages = no_progress,
 ) -> RunExport:
     """Export one trained model of a run folder into the run's `bundle/`, as `export_model` does.
@@ -88,6 +92,7 @@ def export_run(
             all encoders), `latency` (ms of all encoders) and `drop` (points of accuracy on any subset). The
             search measures on the split calibrate; the bundle is then measured on eval.
         false_per_hour: the false events an hour that the thresholds of streams are fitted to.
+        sparing: what letting sensors sleep may cost, and in which order they do.
         progress: called with (stage, steps done, steps in all), from other threads too.
 
     Raises:
@@ -109,6 +114,7 @@ def export_run(
         schemes=schemes,
         budget=budget,
         false_per_hour=false_per_hour,
+        sparing=sparing,
         progress=progress,
     )
 
@@ -123,6 +129,7 @@ def export_model(
     schemes: Iterable[str] = (),
     budget: Mapping[str, float] | None = None,
     false_per_hour: float = ASKED,
+    sparing: Wishes = SPARING,
     progress: Stages = no_progress,
 ) -> RunExport:
     """Export a model into the bundle `out`, fitted and measured on a dataset, which has the model's labels.
@@ -157,7 +164,7 @@ def export_model(
                     store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
                 )
                 store.hold_out(_decode(model, model.modalities, measured, partial(progress, "decode")))
-                fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour)
+                fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour, sparing)
                 lowered = lowering.result()
             store.make(wanted, partial(progress, "measure"), lowered=lowered)
             chosen = search.good_enough(store, jobs)
@@ -166,14 +173,16 @@ def export_model(
             store.hold_out(_decode(model, model.modalities, searched, searching))
             chosen = _search(store, targets, budget, progress, trade_offs)
             held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
-            fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour)
+            fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour, sparing)
             wanted = (*chosen, *float_jobs(model, chosen, before))
             store.measure_on(held_out, wanted, partial(progress, "measure"))
         manifest = write_bundle(store, chosen, out, origin, before, groups=groups, fitted_on=fitted_on)
     return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))
 
 
-def _fitted_on(model: Model, dataset: Dataset, progress: Stages, false_per_hour: float) -> FittedOn:
+def _fitted_on(
+    model: Model, dataset: Dataset, progress: Stages, false_per_hour: float, sparing: Wishes
+) -> FittedOn:
     labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
     groups, people = [example.groups for example in labelled], [example.person for example in labelled]
@@ -193,7 +202,16 @@ def _fitted_on(model: Model, dataset: Dataset, progress: Stages, false_per_hour:
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality), near])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     heard, spans = _heard(model, dataset, partial(progress, "decode streams"))
-    fitted_on = FittedOn(calibrate, groups, people, streams=heard, spans=spans, false_per_hour=false_per_hour)
+    fitted_on = FittedOn(
+        calibrate,
+        groups,
+        people,
+        streams=heard,
+        spans=spans,
+        false_per_hour=false_per_hour,
+        plan=schedule(labelled, model.description.specs) if labelled else None,
+        wishes=sparing,
+    )
     if not all(map(len, known.values())):  # nothing shows what is familiar
         return fitted_on
     return replace(fitted_on, known=known, background=background, degraded=hard)

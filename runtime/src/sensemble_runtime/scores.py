@@ -100,6 +100,47 @@ class CurvePoint:
 
 
 @dataclass(frozen=True, slots=True)
+class SpentPoint:
+    """The answers of a policy that lets sensors sleep, and what it spends."""
+
+    wake: float  # the confidence below which the next sensor is woken
+    spent: Share  # of what all sensors cost
+    on: tuple[Share, ...]  # of the time, by place in the order
+    right: Share
+    sure: Share
+    sure_wrong: Share  # of all answers
+    wakings: tuple[float, ...]  # an hour, by place
+    delay: float | None  # seconds from a waking to the first answer with the sensor; None without one
+
+
+@dataclass(frozen=True, slots=True)
+class SparingScore:
+    """A policy that lets sensors sleep, beside its rivals, on examples in virtual time.
+
+    Attributes:
+        order, costs: the modalities of each place, and what they cost while they are on.
+        chosen: the bundle's policy.
+        every: all sensors on.
+        fixed_set, fixed: the set of sensors, always on, that is most often right at no higher cost.
+        random: the same policy woken by chance instead of by doubt, at the same cost.
+        curve: from waking never to waking always.
+        hours: of virtual time.
+        recordings: whether the examples follow each other in recordings; else each was a scene.
+    """
+
+    order: tuple[tuple[str, ...], ...]
+    costs: tuple[float, ...]
+    chosen: SpentPoint
+    every: SpentPoint
+    fixed_set: str
+    fixed: SpentPoint | None
+    random: SpentPoint
+    curve: tuple[SpentPoint, ...]
+    hours: float
+    recordings: bool
+
+
+@dataclass(frozen=True, slots=True)
 class StreamScore:
     """The events that a set of sensors told of streams, at the bundle's threshold.
 

@@ -14,12 +14,12 @@ import yaml
 from sensemble_apps.cli import main
 from sensemble_apps.commands.audit import further_subsets
 from sensemble_apps.errors import InputError
-from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
+from sensemble_runtime.bundle.manifest import SetThreshold, SparingCalibration, TimelineCalibration
 from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordWriter
 
-from tests.apps.conftest import Sensemble
+from tests.apps.conftest import DemoRun, Sensemble
 
 
 @pytest.fixture(scope="module")
@@ -147,3 +147,34 @@ def test_streams_are_audited_and_judged(
     assert [one["verdict"] for one in said["gate"]][:2] == ["met", "met"]
     assert main(audit) == 0
     assert "promised to 6" in capsys.readouterr().out.lower()
+
+
+def test_sensors_that_sleep_are_audited_recorded_and_reported(
+    demo: DemoRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = Path(shutil.copytree(demo.folder, tmp_path / "run"))
+    bundle, record = run / "bundle", run / "audit.sqlite"
+    audit = ["audit", str(bundle), "--data", str(demo.data), "--record", str(record), "--sparing"]
+    contents = read_manifest(bundle / "manifest.json")
+    asleep = replace(contents, calibration=replace(contents.calibration, sparing=None))
+    write_manifest(asleep, bundle / "manifest.json")
+    assert main(audit) == 2
+    assert "no sensor may sleep" in capsys.readouterr().err
+    order, shares = (("audio", "text"), ("video",)), (1.0, 0.2)
+    sparing = SparingCalibration(
+        order, (2.0, 10.0), 0.9, 1.0, 0.9, 3, 1.0, False, shares, 0.9, 0.8, 0.0, 0.9, 0.8, 0.0
+    )
+    fitted = replace(contents, calibration=replace(contents.calibration, sparing=sparing))
+    write_manifest(fitted, bundle / "manifest.json")
+    assert main([*audit, "--json"]) == 0
+    said = json.loads(capsys.readouterr().out)["sparing"]
+    assert 0 < said["chosen"]["spent"] <= said["every"]["spent"] == 1
+    assert said["curve"][0]["spent"] < said["curve"][-1]["spent"]
+    assert said["fixed"]["spent"] <= said["chosen"]["spent"]
+    assert main(audit[:-1]) == 0  # a later audit without it keeps the score of the report
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "Sensors that sleep" in page
+    assert "Right answers by what is spent" in page
+    assert main(audit) == 0
+    assert "woken by chance" in capsys.readouterr().out

@@ -34,7 +34,14 @@ from sensemble_apps.options import (
     Trusting,
 )
 from sensemble_apps.running.inputs import examples_of
-from sensemble_apps.tables import audit_table, condition_table, gate_verdict, stream_table, unknown_table
+from sensemble_apps.tables import (
+    audit_table,
+    condition_table,
+    gate_verdict,
+    sparing_table,
+    stream_table,
+    unknown_table,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +65,9 @@ class Audit(Judging, Trusting):
     streams: bool = False
     """Audit the streams of the split instead of its examples: what each set of sensors finds, the false
     events an hour and the delay. `--require found>=0.9,false_per_hour<=1` judges the set of all sensors."""
+    sparing: bool = False
+    """Also run the policy by which sensors sleep over the examples in virtual time, beside all sensors on,
+    the best set at the same cost, and waking by chance."""
     subsets: Annotated[str | None, "SETS"] = None
     """With more than six modalities, score `all` sets, or add to `singles,leave-one-out` the sets `seen`: the
     live sets of the sessions in the record."""
@@ -93,15 +103,26 @@ def main(arguments: Audit) -> None:
             console.print()
         if result.unknown:
             console.print(unknown_table.unknown(result.unknown))
+        if result.sparing:
+            console.print(sparing_table.sparing(result.sparing))
+        slept = sparing_table.sentences(result.sparing) if result.sparing else ()
         degraded = condition_table.sentences(result.conditions, result.metric) if result.conditions else ()
         lines = [line for _, line in verdicts]
-        for line in (*audit_table.sentences(result), *audit_table.sureness(result), *degraded, *lines):
+        for line in (
+            *audit_table.sentences(result),
+            *audit_table.sureness(result),
+            *degraded,
+            *slept,
+            *lines,
+        ):
             console.print(line, soft_wrap=True)
     gate_verdict.enforce(verdicts, arguments.junit)
 
 
 def _audit_streams(arguments: Audit) -> None:
-    if other := next((o for o in ("record", "template", "unknown", "subsets") if getattr(arguments, o)), ""):
+    if other := next(
+        (o for o in ("record", "template", "unknown", "subsets", "sparing") if getattr(arguments, o)), ""
+    ):
         raise InputError(f"--{other}: is of examples; leave it out with --streams")
     modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).specs)
     by_word = gate_verdict.modalities_by_word(modalities)
@@ -156,6 +177,7 @@ def measure(arguments: Audit) -> AuditResult:
             dataset=arguments.data.resolve().name,  # the name that training gives it, also for the folder `.`
             progress=advance,
             conditions=[] if asked is None else parse_conditions(",".join(asked) or ALL, bundle.specs),
+            sparing=arguments.sparing,
             unknown=read_dataset(arguments.data).background(arguments.split) if arguments.unknown else None,
             more=further_subsets(bundle.modalities, arguments.subsets, arguments.record),
         )

@@ -80,6 +80,7 @@ def main(arguments: Demo) -> None:
             console.print("  already audited")
         else:
             more = ["--unknown", *_conditions(dataset)]
+            more += ["--sparing"] if read_manifest(out / BUNDLE / FILE_NAME).calibration.sparing else []
             _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, *more)
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page

@@ -19,12 +19,14 @@ from sensemble_apps.console.wording import abbreviation, percent
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Positional
 from sensemble_apps.tables.costs import show_costs
+from sensemble_apps.tables.gate_verdict import modalities_by_word
 from sensemble_apps.tables.matrices import chance_warnings, most_robust
 from sensemble_apps.tables.run_folder import BUNDLE, MATRIX, SELECTION
 
 if TYPE_CHECKING:
     from sensemble_export.run import RunExport
     from sensemble_export.search import Option, TradeOff
+    from sensemble_runtime.auditing.sparing_fit import Wishes
 
 _SHOWN = 20  # combinations of schemes
 _CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most"
@@ -57,6 +59,12 @@ class Export(Common):
     largest loss of accuracy in points."""
     false_per_hour: Annotated[float, "N"] = 1.0
     """The false events an hour that the timeline is fitted to, on the streams of the split calibrate."""
+    sparing_loss: Annotated[float, "POINTS"] = 0.5
+    """The points of right answers that letting sensors sleep (`--sparing` of run and serve) may cost."""
+    cost: Annotated[str | None, "SENSOR=N,..."] = None
+    """What a sensor costs while it is on, such as `camera=10,microphone=1`: costly ones sleep first."""
+    last: Annotated[str | None, "SENSOR"] = None
+    """The sensor that is woken last, such as `camera`."""
     json: bool = False
     """Print the progress, and then the result, as one JSON object per line."""
 
@@ -78,18 +86,49 @@ def main(arguments: Export) -> None:
         raise InputError("--model and --data go together; a run folder has its own data")
     run: Path = arguments.run
     make: Callable[..., RunExport]
+    modalities: Sequence[str]
     if arguments.model is not None and arguments.data is not None:
         model = imported_model(arguments.model)
-        origin = Origin(model.modalities, "imported", arguments.data.resolve().name)
+        modalities = model.modalities
+        origin = Origin(modalities, "imported", arguments.data.resolve().name)
         make = partial(export_model, model, arguments.data, run / BUNDLE, origin)
     else:
         asked = subsets.parse(arguments.train_modalities) if arguments.train_modalities else None
-        make = partial(export_run, run, *most_robust(run / SELECTION, arguments.method, asked))
+        method, modalities = most_robust(run / SELECTION, arguments.method, asked)
+        make = partial(export_run, run, method, modalities)
     make = partial(make, targets=arguments.target, schemes=arguments.scheme, budget=budget)
     make = partial(make, false_per_hour=arguments.false_per_hour)
+    make = partial(make, sparing=_wishes(arguments, modalities))
     export(run, make, budget, in_json=arguments.json)
     bundle = str(run / BUNDLE)
     say(json.dumps({"bundle": bundle}) if arguments.json else bundle)
+
+
+def _wishes(arguments: Export, modalities: Sequence[str]) -> "Wishes":
+    """Read what the user wants of sparing."""
+    from sensemble_runtime.auditing.sparing_fit import Wishes
+
+    if not 0 <= arguments.sparing_loss <= 100:
+        raise InputError(f"--sparing-loss {arguments.sparing_loss}: give points, 0 to 100")
+    words = modalities_by_word(modalities) | {m.split(".")[0]: m.split(".")[0] for m in modalities}
+    words |= {m: m for m in modalities}
+
+    def named(option: str, word: str) -> str:
+        if word not in words:
+            raise InputError(f"{option} {word}: no sensor is called so; there are {', '.join(words)}")
+        return words[word]
+
+    costs = dict[str, float]()
+    for part in filter(None, (arguments.cost or "").split(",")):
+        word, _, number = part.partition("=")
+        try:
+            costs[named("--cost", word)] = float(number)
+        except ValueError as error:
+            raise InputError(f"--cost {part}: write SENSOR=N, such as camera=10") from error
+        if not 0 <= float(number) <= 1e6:
+            raise InputError(f"--cost {part}: give 0 to 1000000")
+    last = named("--last", arguments.last) if arguments.last else ""
+    return Wishes(arguments.sparing_loss / 100, costs, last)
 
 
 def export(

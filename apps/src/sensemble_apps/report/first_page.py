@@ -15,6 +15,7 @@ from sensemble_sensors.spec import devices
 from sensemble_apps.console import estimates, wording
 from sensemble_apps.console.kinds import display_of, loss, words_of
 from sensemble_apps.report.run_contents import RunContents, people_of
+from sensemble_apps.tables import sparing_table
 from sensemble_apps.tables.audit_table import cautions, mute
 from sensemble_apps.tables.condition_table import grids, phrase_of
 from sensemble_apps.tables.costs import largest_drop
@@ -138,6 +139,7 @@ class FirstPage:
         clean: the scores of all sensors undegraded; None where no condition was audited.
         moments: the worst conditions of each sensor, in words, and the scores of all at their worst severity.
         notice: failures, and the time until each changes the answer.
+        sparing: sentences on sensors that sleep; none where that was not audited.
         untested: sentences.
     """
 
@@ -145,6 +147,7 @@ class FirstPage:
     moments: list[tuple[str, ConditionScore]]
     notice: Pairs
     costs: Pairs
+    sparing: tuple[str, ...]
     untested: list[str]
 
 
@@ -156,6 +159,7 @@ def first_page(contents: RunContents) -> FirstPage:
         moments=list(_moments(contents)),
         notice=list(_notice(contents)),
         costs=list(_costs(contents)),
+        sparing=tuple(sparing_table.sentences(contents.audit.sparing)) if contents.audit.sparing else (),
         untested=list(_untested(contents)),
     )
 

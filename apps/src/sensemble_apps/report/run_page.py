@@ -12,7 +12,7 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Bin, Outcomes, Reliability
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.scores import CLEAN, ConditionScore, SubsetScore
+from sensemble_runtime.scores import CLEAN, ConditionScore, SparingScore, SubsetScore
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.conditions.condition import GAPS, SEVERITIES
 
@@ -23,7 +23,7 @@ from sensemble_apps.report import page_template, svg
 from sensemble_apps.report.first_page import first_page, headline
 from sensemble_apps.report.mistakes import mistakes
 from sensemble_apps.report.run_contents import RunContents, amount
-from sensemble_apps.report.svg import BARS, GRID, INK
+from sensemble_apps.report.svg import BARS, GRID, INK, SERIES
 from sensemble_apps.report.verdict import verdict
 from sensemble_apps.tables import unknown_table
 from sensemble_apps.tables.audit_table import additions, flaws
@@ -84,6 +84,7 @@ def render(contents: RunContents, made: datetime) -> str:
         ],
         unknown_columns=unknown_table.COLUMNS,
         unknown_caption=unknown_table.CAPTION,
+        sparing_curve=_sparing_curve(audit.sparing) if audit.sparing else "",
         condition_sentences=list(sentences(audit.conditions, audit.metric)),
         sensor_title=wording.sensor_title,
         split=EVALUATED,
@@ -226,6 +227,32 @@ def _gap_curves(curves: Mapping[str, Mapping[str, Mapping[float, float]]]) -> li
         for n, (title, some) in enumerate(curves.items())
         if some
     ]
+
+
+def _sparing_curve(score: SparingScore) -> str:
+    """Draw right answers by what is spent: the policy's curve and its choice, and the rivals."""
+    rivals = {"chosen": score.chosen, "all sensors": score.every, "by chance": score.random}
+    rivals |= {"one set": score.fixed} if score.fixed else {}
+
+    def paint(axes: Axes) -> None:
+        axes.plot(
+            [100 * one.spent for one in score.curve],
+            [100 * one.right for one in score.curve],
+            color=SERIES[0],
+            linewidth=1.8,
+        )
+        for place, (title, one) in enumerate(rivals.items()):
+            axes.plot([100 * one.spent], [100 * one.right], linestyle="", label=title, **svg.look(place))
+        axes.set_xlabel("spent, % of all sensors on")
+        axes.set_ylabel("right, %")
+        axes.grid(axis="y")
+        axes.legend(frameon=False, fontsize=8, labelcolor=INK)
+
+    points = [*rivals.items(), *(("the curve", one) for one in score.curve)]
+    described = "; ".join(
+        f"{title}: right {percent(p.right)} % for {percent(p.spent)} %" for title, p in points
+    )
+    return svg.draw("sparing", "Right answers by what is spent", described, paint)
 
 
 def _cell(one: ConditionScore | None) -> tuple[float, str] | None:

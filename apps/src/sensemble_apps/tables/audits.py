@@ -8,7 +8,13 @@ from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.recorded import recorded_audit
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
-from sensemble_runtime.record.reader import read_conditions, read_data, read_runs, read_unknown
+from sensemble_runtime.record.reader import (
+    read_conditions,
+    read_data,
+    read_runs,
+    read_sparing,
+    read_unknown,
+)
 from sensemble_runtime.record.writer import fingerprint
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.errors import BadDataError
@@ -24,8 +30,8 @@ class Audits:
     """The audits of a run's bundle.
 
     Attributes:
-        result: the last complete one on the run's evaluation data, with the scores under conditions and
-            against the unknown of the last of the same examples that has any; None without one.
+        result: the last complete one on the run's evaluation data, with the scores under conditions, against
+            the unknown and of sparing of the last of the same examples that has any; None without one.
         others: other data that the bundle was audited on, in words; its scores do not compare.
         unchanged: the examples are those of the run's data as they are now; None where the data is not here.
         ended: the end of the last, in seconds since 1970.
@@ -65,10 +71,12 @@ def audits(run: Path) -> Audits:
         return Audits(others=tuple(others))
     degraded = [scores for r in own if (scores := read_conditions(record, r.id))]
     strange = [found for r in own if (found := read_unknown(record, r.id))]
+    spared = [score for r in own if (score := read_sparing(record, r.id))]
     result = replace(
         recorded_audit(record, own[-1]),
         conditions=tuple(degraded[-1]) if degraded else (),
         unknown=tuple(strange[-1]) if strange else (),
+        sparing=spared[-1] if spared else None,
     )
     return Audits(result, tuple(others), data == now if now else None, own[-1].ended or 0.0)
 

@@ -85,7 +85,7 @@ const entries = (check: Check): Check => (raw, field) => {
 const struct = (checks: Record<string, Check>): Check => (raw, field) => {
   entries(() => {})(raw, field);
   for (const key of new Set([...Object.keys(checks), ...Object.keys(raw as object)])) {
-    if (!Object.hasOwn(raw as object, key) && [maybe, TIMELINE].includes(checks[key])) continue;
+    if (!Object.hasOwn(raw as object, key) && [maybe, TIMELINE, SPARING].includes(checks[key])) continue;
     if (!Object.hasOwn(raw as object, key)) refuse(join(field, key), "missing");
     if (!Object.hasOwn(checks, key)) refuse(join(field, key), "unknown field");
     checks[key]((raw as Record<string, unknown>)[key], join(field, key));
@@ -98,6 +98,13 @@ const TIMELINE = optional(struct({
   ...fields("evidence usual asked", number),
   dwell: entries(number),
   sets: entries(struct({ ...fields("threshold hours", number), false: integer, found: optional(number) })),
+})); // may be missing
+const SPARING = optional(struct({
+  order: list(list(string)),
+  ...fields("costs on", list(number)),
+  ...fields("wake hold threshold hours right sure sure_wrong every_right every_sure every_sure_wrong", number),
+  groups: integer,
+  recordings: (raw, field) => void (typeof raw === "boolean" || refuse(field, "expected true or false")),
 })); // may be missing
 const FILE_ENTRY = struct({ path: string, bytes: integer, sha256: string });
 const SPEC = struct({
@@ -130,6 +137,7 @@ const MANIFEST = struct({
     modalities: entries(struct({ ...fields("temperature power", number), ...fields("examples groups", integer) })),
     familiar: entries(number),
     timeline: TIMELINE,
+    sparing: SPARING,
   }),
   audited: entries(struct({ ...fields("accuracy low high", number), n: integer })),
 });

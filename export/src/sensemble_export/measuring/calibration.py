@@ -22,6 +22,8 @@ from sensemble_runtime.auditing.calibration import (
 )
 from sensemble_runtime.auditing.intervals import Groups, group_codes, people_codes
 from sensemble_runtime.auditing.measures import measure
+from sensemble_runtime.auditing.sparing_audit import Schedule
+from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing
 from sensemble_runtime.auditing.stream_audit import Answered, answered
 from sensemble_runtime.auditing.stream_windows import StreamWindows
 from sensemble_runtime.auditing.timeline_fit import ASKED, fit_timeline
@@ -64,6 +66,8 @@ class FittedOn:
     streams: Sequence[StreamInput] = ()  # of the split calibrate
     spans: tuple[Span, ...] = ()  # of the streams of train and calibrate: how long a class lasts
     false_per_hour: float = ASKED
+    plan: Schedule | None = None  # `calibrate` in virtual time
+    wishes: Wishes = field(default_factory=Wishes)  # of sparing
 
 
 NOTHING = FittedOn()
@@ -102,7 +106,13 @@ def fit_calibration(
     people = people_codes(data.people or [None] * len(clips))
     threshold, count = fit_threshold(said, present, truth, task, people, redundancy)
     fit = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
-    return replace(fit, timeline=_fit_timeline(store, jobs, data, fit, scores)), scores
+    fit = replace(fit, timeline=_fit_timeline(store, jobs, data, fit, scores))
+    if data.plan is None or task == "multi-label":
+        return fit, scores
+    specs = store.model.description.specs
+    return replace(
+        fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, data.wishes)
+    ), scores
 
 
 def _fit_timeline(
@@ -250,3 +260,5 @@ def describe_calibration(manifest: Manifest) -> Iterator[str]:
     yield calibration.promise
     if calibration.timeline is not None:
         yield calibration.timeline.promise
+    if calibration.sparing is not None:
+        yield calibration.sparing_promise

@@ -23,13 +23,14 @@ from sensemble_runtime.auditing.intervals import group_codes, independent
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
 from sensemble_runtime.auditing.reliability import Answered, Reliability, outcomes
+from sensemble_runtime.auditing.sparing_audit import audit_sparing
 from sensemble_runtime.auditing.unknown import steps, unknown_scores
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.answer import DOUBTS, Answers
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.record.reader import read_conditions, read_runs, same_answers
 from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter
-from sensemble_runtime.scores import ConditionScore, UnknownScore
+from sensemble_runtime.scores import ConditionScore, SparingScore, UnknownScore
 
 
 @dataclass(frozen=True, slots=True, repr=False)
@@ -48,6 +49,7 @@ class AuditResult(Measures):
             examples as one stream.
         answered: the answer of each subset to each example.
         unknown: the answers to what is `KNOWN`, and to windows of no class.
+        sparing: the bundle's policy for sensors that sleep, beside its rivals.
     """
 
     metric: str
@@ -59,6 +61,7 @@ class AuditResult(Measures):
     unfamiliar: dict[str, float]
     conditions: tuple[ConditionScore, ...] = ()
     unknown: tuple[UnknownScore, ...] = ()
+    sparing: SparingScore | None = None
 
     def __str__(self) -> str:
         """Write the scores of all sensors in a line: `audio+video: 94 % right, 10 % unsure, ...`."""
@@ -101,6 +104,7 @@ class AuditResult(Measures):
             "unfamiliar": self.unfamiliar,
             **({"conditions": [asdict(score) for score in self.conditions]} if self.conditions else {}),
             **({"unknown": [asdict(score) for score in self.unknown]} if self.unknown else {}),
+            **({"sparing": asdict(self.sparing)} if self.sparing else {}),
         }
 
 
@@ -114,6 +118,7 @@ def audit(
     conditions: Sequence[Applied | JointCondition] = (),
     more: Sequence[subsets.Subset] = (),
     unknown: Sequence[Example] | None = None,
+    sparing: bool = False,
 ) -> AuditResult:
     """Score every measured subset of the bundle's modalities on labelled examples, which may lack modalities.
 
@@ -124,6 +129,7 @@ def audit(
         progress: called after each example; each condition is another round of all examples.
         more: further subsets to score (`subsets.measured`).
         unknown: backgrounds, which may be none, to audit against beside near windows and classes left out.
+        sparing: run the bundle's policy for sensors that sleep, too.
         conditions: each is audited by itself, unless an interrupted audit in the record has its scores.
 
     Raises:
@@ -171,7 +177,9 @@ def audit(
             strange = tuple(unknown_scores(bundle, labelled, unknown, lambda: progress(next(count), whole)))
             if records:
                 records.add_unknown(run, strange)
+        spared = audit_sparing(bundle, examples, said, present, truth) if sparing else None
         if records:
+            records.add_sparing(run, spared)
             records.end(run)
     return AuditResult(
         **{each.name: getattr(measures, each.name) for each in fields(Measures)},
@@ -182,6 +190,7 @@ def audit(
         promise=bundle.manifest.calibration.promise,
         conditions=tuple(under),
         unknown=strange,
+        sparing=spared,
         answered=Answered(
             [example.id for example in examples],
             [example.labels for example in examples],

@@ -16,6 +16,7 @@ from sensemble_runtime.record.reader import (
     read_answers,
     read_conditions,
     read_runs,
+    read_sparing,
     read_unknown,
 )
 from sensemble_runtime.scores import Estimate
@@ -80,4 +81,5 @@ def recorded_audit(path: Path | str, run: Run) -> AuditResult:
         unfamiliar={},
         conditions=tuple(read_conditions(path, run.id)),
         unknown=tuple(read_unknown(path, run.id)),
+        sparing=read_sparing(path, run.id),
     )

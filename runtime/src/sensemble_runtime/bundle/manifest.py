@@ -151,6 +151,32 @@ class TimelineCalibration:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class SparingCalibration:
+    """The numbers of sparing (`engine.sparing`), fitted by running it over `calibrate`.
+
+    The shares are those of its answers there, and those of `every` sensor on.
+    """
+
+    order: tuple[
+        tuple[str, ...], ...
+    ]  # modalities that sleep together, from the cheapest on; the first never
+    costs: tuple[Annotated[float, (0, 1e6)], ...]  # of each place while it is on
+    wake: Annotated[float, (0, 2)]  # the confidence below which the next sensor is needed; above 1, always
+    hold: Annotated[float, (0.1, 3600)]  # seconds that a sensor stays after it was needed
+    threshold: Annotated[float, (1e-6, 2)]  # the confidence from which an answer is sure
+    groups: Count  # people that the threshold rests on
+    hours: Annotated[float, (0, 1e6)]  # of virtual time
+    recordings: bool  # whether the examples followed each other in recordings; else each was a scene
+    on: tuple[Share, ...]  # of the time, by place in `order`
+    right: Share
+    sure: Share
+    sure_wrong: Share
+    every_right: Share
+    every_sure: Share
+    every_sure_wrong: Share
+
+
 def poisson_bound(count: int, level: float = 0.95) -> float:
     """Return the exact upper bound of the mean of a Poisson count: 3.0 where nothing was counted."""
     low, high = 0.0, 10.0 + 4 * count
@@ -176,6 +202,7 @@ class Calibration:
     modalities: dict[str, ModalityCalibration]
     familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
     timeline: TimelineCalibration | None = None  # None without streams of the split calibrate
+    sparing: SparingCalibration | None = None  # None with one sensor, or several labels at once
 
     @property
     def promised(self) -> bool:
@@ -196,6 +223,27 @@ class Calibration:
         return (
             f"not promised for new people: {self.groups} of the {needed} needed (a group of the data is one, "
             f"takes of one sitting are one, files without a group are none; {sure})"
+        )
+
+    @property
+    def sparing_promise(self) -> str:
+        """What sleeps, what that costs, and the promise, in words; empty where nothing sleeps."""
+        one = self.sparing
+        if one is None:
+            return ""
+        slept = (
+            f"{'+'.join(m)} {100 * (1 - on):.0f} %" for m, on in zip(one.order[1:], one.on[1:], strict=True)
+        )
+        needed = groups_needed(self.risk)
+        kept = (
+            f"promised: at most {100 * self.risk:g} % of a new person's answers"
+            if one.groups >= needed
+            else f"not promised for new people: {one.groups} of the {needed} needed"
+        )
+        return (
+            f"with sparing, asleep: {', '.join(slept)} of the time; right {100 * one.right:.1f} instead of "
+            f"{100 * one.every_right:.1f} %, sure and wrong {100 * one.sure_wrong:.1f} instead of "
+            f"{100 * one.every_sure_wrong:.1f} % ({kept})"
         )
 
 

@@ -12,6 +12,7 @@ from sensemble_runtime.bundle.manifest import (
     Manifest,
     ModalityCalibration,
     Provenance,
+    SparingCalibration,
     Task,
 )
 
@@ -120,10 +121,20 @@ def _calibration_problems(manifest: Manifest) -> Iterator[str]:
         yield f"calibration.modalities.{modality}: has no encoder here"
     for modality in calibration.familiar.keys() - modalities:
         yield f"calibration.familiar.{modality}: has no encoder here"
+    if calibration.sparing is not None:
+        yield from _sparing_problems(calibration.sparing, modalities)
     yield from _subset_problems("audited", manifest.audited, modalities)
     for subset, score in manifest.audited.items():
         if not score.low <= score.accuracy <= score.high or not score.n:
             yield f"audited.{subset}: expected low <= accuracy <= high and n >= 1, got {score}"
+
+
+def _sparing_problems(sparing: SparingCalibration, modalities: set[str]) -> Iterator[str]:
+    places = sparing.order
+    if len(places) < 2 or sorted(m for place in places for m in place) != sorted(modalities):
+        yield "calibration.sparing.order: expected each modality once, in two places or more"
+    if not all(places) or not len(places) == len(sparing.costs) == len(sparing.on):
+        yield "calibration.sparing.costs: expected a cost and a share for each place, and no empty place"
 
 
 def _subset_problems(field: str, named: Iterable[str], modalities: set[str]) -> Iterator[str]:

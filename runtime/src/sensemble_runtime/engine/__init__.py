@@ -3,5 +3,5 @@
 `Engine` holds the whole state: the lives of sensors (`sensemble_sensors.supervision`), windows, turns, newest
 embeddings, the belief. What waits, reads or writes belongs to `session`.
 
-Doors: `answer`, `belief`, `engine`, `live_set`, `scheduler`, `timeline`, `view`.
+Doors: `answer`, `belief`, `engine`, `live_set`, `scheduler`, `sparing`, `timeline`, `view`.
 """

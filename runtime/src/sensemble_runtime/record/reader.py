@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors.errors import printable
 from sensemble_sensors.media.content import data_digest
-from sensemble_sensors.strict_json import Count, Share, decode, document
+from sensemble_sensors.strict_json import Count, DecodeError, Share, decode, document
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
@@ -24,7 +24,7 @@ from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SparingScore, SubsetScore, UnknownScore
 
 _LARGEST = 1 << 24  # bytes of a value or a row
 
@@ -211,6 +211,17 @@ def read_unknown(path: Path | str, run: int) -> list[UnknownScore]:
     with _reading(path) as db:
         rows = db.execute("SELECT * FROM unknown WHERE run = ? ORDER BY rowid", (run,))
         return [_made(UnknownScore, row, subset=subsets.name(_live(row["subset"]))) for row in rows]
+
+
+def read_sparing(path: Path | str, run: int) -> SparingScore | None:
+    """Return the score of sparing of an audit; None if it was not measured."""
+    with _reading(path) as db:
+        row = db.execute("SELECT score FROM sparing WHERE run = ?", (run,)).fetchone()
+    try:
+        found: SparingScore | None = None if row is None else decode(SparingScore, document(row["score"]))
+    except DecodeError as error:
+        raise RecordError(f"{path}: sparing: {error}; {REMEDY}") from error
+    return found
 
 
 def same_answers(path: Path | str, run: int, other: int) -> bool:

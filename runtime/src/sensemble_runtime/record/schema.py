@@ -8,7 +8,7 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 11
+SCHEMA = 12
 RunKind = Literal["session", "audit"]
 
 _FOLDER = "it needs a folder that exists and can be written"
@@ -117,6 +117,11 @@ CREATE TABLE IF NOT EXISTS unknown (
     of_one REAL,               -- the same of the person with the most; NULL if all have few windows
     auroc REAL,                -- of the confidence, known against these; NULL of known ones
     PRIMARY KEY (run, name, subset)
+) STRICT;
+CREATE TABLE IF NOT EXISTS sparing (
+    run INTEGER NOT NULL REFERENCES runs,
+    score TEXT NOT NULL,       -- JSON: a `SparingScore`
+    PRIMARY KEY (run)
 ) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (
     run INTEGER NOT NULL REFERENCES runs,

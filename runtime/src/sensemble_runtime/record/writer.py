@@ -19,6 +19,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors import durable
+from sensemble_sensors.strict_json import encode
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime.bundle.bundle import Bundle
@@ -28,7 +29,7 @@ from sensemble_runtime.errors import RecordError
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, RunKind, reported, version
-from sensemble_runtime.scores import ConditionScore, Estimate, SubsetScore, UnknownScore
+from sensemble_runtime.scores import ConditionScore, Estimate, SparingScore, SubsetScore, UnknownScore
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -206,6 +207,12 @@ class RecordWriter:
         """Add an audit's scores against the unknown."""
         with reported(self._path), self._db:
             self._insert("unknown", 10, [(run, *astuple(score)) for score in scores])
+
+    def add_sparing(self, run: int, score: SparingScore | None) -> None:
+        """Add an audit's score of sparing, if it has one."""
+        if score is not None:
+            with reported(self._path), self._db:
+                self._insert("sparing", 2, [(run, json.dumps(encode(score)))])
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""

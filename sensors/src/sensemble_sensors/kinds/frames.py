@@ -55,6 +55,8 @@ class Frames(TrackKind):
     usual = (1, 30, 128, 128, 3), 30, 1.0
     form_limits = (1 << 13, 1 << 13)
     least_change = 0.02  # of full scale
+    cost = 10.0
+    opening = 0.5
     conditions = CONDITIONS
     near = near.FRAMES
 

@@ -46,6 +46,8 @@ class Stream(ABC):
     replaced: ClassVar[bool] = False  # a server gives the reader of a removed device another one
     usual: ClassVar[tuple[tuple[int, ...], float, float]]  # shape, rate and window where no bundle has them
     least_change: ClassVar[float] = 0.0  # of a window that a saving session encodes again
+    cost: ClassVar[float] = 1.0  # of a sensor that is on, in power and privacy, against that of a series
+    opening: ClassVar[float] = 0.0  # seconds that a device usually takes until its first sample
     conditions: ClassVar[tuple[Condition, ...]] = ()  # the degradations of its samples
     near: ClassVar[tuple[Near, ...]] = ()  # windows that are like those of a class and of none
 

@@ -33,6 +33,7 @@ class Text(Kind):
     steady = False
     tokenized = True
     waiting = 16
+    cost = 0.0
     usual = (1, 1), 0, 0
     conditions = CONDITIONS
     near = near.TEXT

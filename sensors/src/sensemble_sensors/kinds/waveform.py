@@ -50,6 +50,8 @@ class Waveform(TrackKind):
     usual = (1, 16000), 16000, 1.0
     form_limits = (HIGHEST_RATE,)
     least_change = 3.0  # dB
+    cost = 2.0
+    opening = 0.2
     conditions = CONDITIONS
     near = near.WAVEFORM
 

@@ -1,0 +1,124 @@
+"""Sparing: which sensors are needed now; the others sleep, their devices released.
+
+The sensors are ordered by what they cost (`SparingCalibration.order`). Those of the first place are always
+on. The next place is needed while the answer of the places before it is less confident than `wake`, and for
+`hold` seconds more. So a sensor is woken by the doubt that cheaper ones leave, and sleeps by itself.
+
+Beside doubt, these wake: the beginning of a session, in which each sensor is tried; a sensor of the places
+before that gives nothing; one that contradicts the others, which more witnesses find out; `CHECK` seconds of
+sleep, so that a dead sensor is found before it is needed; and whoever asks. Where the sensors before see
+nothing that they know for `EMPTY` seconds on end, as in an empty room, the next one sleeps until they do.
+
+To ask the next sensor only where one is unsure chooses where one stops: answers that are calibrated one by
+one are then more often sure and wrong. So the answers have a threshold of their own, fitted on what this very
+code answers to `calibrate` (`auditing.sparing_fit`).
+
+For one thread at a time; times are given, and rise.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from sensemble_runtime.bundle.manifest import SparingCalibration
+
+CHECK = 300.0  # seconds of sleep after which a sensor is tried
+SETTLING = 10.0  # seconds that a woken sensor has for its first answer, before it counts as silent
+EMPTY = 30.0  # seconds in which nothing is known, after which that wakes nobody
+ASKED = 60.0  # seconds that all sensors stay on when one asks for it
+
+NOT_FITTED = "export it again, with a higher --sparing-loss if that says so"
+"""The remedy for a bundle without a `SparingCalibration`."""
+
+Cause = Literal["begins", "unsure", "unknown", "silent", "suspect", "check", "asked"]
+
+
+@dataclass(frozen=True, slots=True)
+class Waking:
+    """A place of the order that was asleep and is needed, and why."""
+
+    place: int
+    cause: Cause
+
+
+class Sparing:
+    """Decides how many places of the order are needed.
+
+    Attributes:
+        needed: the number of places, from the first on.
+    """
+
+    def __init__(self, calibration: SparingCalibration, now: float) -> None:
+        places = len(calibration.order)
+        self._wake, self._hold = calibration.wake, calibration.hold
+        self.needed = places
+        self._until = [math.inf] + [now + self._hold] * (places - 1)
+        self._woken = [now] * places  # when each was woken last
+        self._slept = [math.inf] * places  # since when each sleeps
+        self._settled = [False] * places  # whether it answered since then
+        self._unknown = [math.inf] * places  # since when those before it know nothing
+        self._suspected = False
+
+    def note(
+        self, time: float, confidences: Sequence[float], live: Sequence[bool], *, suspect: bool = False
+    ) -> list[Waking]:
+        """Take the answers of one moment; return what they wake.
+
+        Args:
+            confidences: of the answer of the first place, of the first two, ...; 0 for one without evidence.
+            live: whether the sensors of each place give windows.
+            suspect: whether one sensor contradicts the others.
+        """
+        found = self.pass_to(time)
+        for place in range(self.needed):
+            self._settled[place] |= live[place]
+            if not self._settled[place] and time - self._woken[place] < SETTLING:
+                self._until[place] = max(self._until[place], time + self._hold)
+        for place in range(1, len(self._until)):
+            before = place - 1
+            waking = not live[before] and not self._settled[before]
+            if before >= self.needed or (waking and time - self._woken[before] < SETTLING):
+                break
+            confidence = confidences[before]
+            is_unknown = live[before] and not confidence
+            self._unknown[place] = min(self._unknown[place], time) if is_unknown else math.inf
+            if confidence >= self._wake or time - self._unknown[place] >= EMPTY:
+                break
+            cause: Cause = "unknown" if is_unknown else "unsure" if live[before] else "silent"
+            found += self._need(place, time, self._hold, cause)
+        if suspect and not self._suspected:
+            found += self._need(len(self._until) - 1, time, self._hold, "suspect")
+        self._suspected = suspect
+        return found
+
+    def pass_to(self, time: float) -> list[Waking]:
+        """Let time pass: send to sleep what is not needed any more; return what must be tried."""
+        needed = max(place for place, until in enumerate(self._until) if until > time) + 1
+        for place in range(needed, self.needed):
+            self._slept[place] = time
+        self.needed = min(needed, self.needed)
+        found = list[Waking]()
+        for place in range(self.needed, len(self._until)):
+            if time - self._slept[place] >= CHECK:
+                found += self._need(place, time, self._hold, "check")
+        return found
+
+    def wake(self, time: float) -> list[Waking]:
+        """Wake all sensors for `ASKED` seconds."""
+        return [*self.pass_to(time), *self._need(len(self._until) - 1, time, ASKED, "asked")]
+
+    @property
+    def deadline(self) -> float:
+        """The time at which to call `pass_to` if no answer comes before."""
+        checks = (self._slept[place] + CHECK for place in range(self.needed, len(self._until)))
+        return min((self._until[self.needed - 1], *checks))
+
+    def _need(self, place: int, time: float, seconds: float, cause: Cause) -> list[Waking]:
+        """Keep the places up to one on, and wake those that sleep."""
+        self._until[place] = max(self._until[place], time + seconds)
+        woken = range(self.needed, place + 1)
+        for other in woken:
+            self._woken[other], self._slept[other], self._settled[other] = time, math.inf, False
+        self.needed = max(self.needed, place + 1)
+        return [Waking(other, cause) for other in woken]

@@ -1,0 +1,138 @@
+"""The policy that says which sensors are needed, by hand and by drawn answers."""
+
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sensemble_runtime.bundle.manifest import SparingCalibration
+from sensemble_runtime.engine.sparing import ASKED, CHECK, EMPTY, SETTLING, Sparing, Waking
+
+
+def calibration(places: int = 2, wake: float = 0.9, hold: float = 2.0) -> SparingCalibration:
+    order = tuple((f"m{place}",) for place in range(places))
+    ones = (1.0,) * places
+    return SparingCalibration(order, ones, wake, hold, 0.9, 0, 1, False, ones, 1, 1, 0, 1, 1, 0)
+
+
+def asleep(policy: Sparing, places: int = 2) -> float:
+    """Let a session begin, with sure answers, until only the first place is on; return the time."""
+    for step in range(10):
+        policy.note(0.5 * step, [1.0] * places, [True] * places)
+    assert policy.needed == 1
+    return 4.5
+
+
+def test_sensors_are_tried_when_a_session_begins_and_then_sleep() -> None:
+    policy = Sparing(calibration(), 0)
+    assert policy.needed == 2
+    assert policy.note(0.5, [0.95, 0.99], [True, True]) == []
+    assert policy.needed == 2
+    policy.note(2.5, [0.95, 0.99], [True, True])
+    assert policy.needed == 1
+
+
+def test_doubt_wakes_the_next_sensor_which_sleeps_again_when_it_is_over() -> None:
+    policy = Sparing(calibration(), 0)
+    now = asleep(policy)
+    assert policy.note(now, [0.5, 0.5], [True, False]) == [Waking(1, "unsure")]
+    policy.note(now + 1, [0.95, 0.95], [True, False])  # sure again, but the sensor still opens
+    policy.note(now + 2, [0.95, 0.99], [True, True])
+    assert policy.needed == 2
+    policy.note(now + 4.5, [0.95, 0.99], [True, True])
+    assert policy.needed == 1
+
+
+def test_a_third_sensor_waits_for_the_answer_of_the_second() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    assert policy.note(now, [0.5, 0.5, 0.5], [True, False, False]) == [Waking(1, "unsure")]
+    assert policy.note(now + 1, [0.5, 0.5, 0.5], [True, False, False]) == []
+    assert policy.note(now + 2, [0.5, 0.6, 0.6], [True, True, False]) == [Waking(2, "unsure")]
+
+
+def test_a_sensor_that_gives_nothing_is_replaced_by_the_next() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    assert policy.note(now, [0.0, 0.0, 0.0], [False] * 3) == [Waking(1, "silent")]  # the first is lost
+    for step in range(1, round(SETTLING)):
+        assert policy.note(now + step, [0.0, 0.0, 0.0], [False] * 3) == []
+    assert policy.note(now + SETTLING, [0.0, 0.0, 0.0], [False] * 3) == [Waking(2, "silent")]
+
+
+def test_a_liar_wakes_all_witnesses_once() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    live = [True, False, False]
+    assert policy.note(now, [1.0] * 3, live, suspect=True) == [Waking(1, "suspect"), Waking(2, "suspect")]
+    assert policy.note(now + 1, [1.0] * 3, live, suspect=True) == []
+
+
+def test_an_empty_room_lets_sensors_sleep_until_something_is_known() -> None:
+    policy = Sparing(calibration(), 0)
+    now = asleep(policy)
+    assert policy.note(now, [0.0, 0.0], [True, False]) == [Waking(1, "unknown")]
+    for step in range(1, 100):
+        policy.note(now + step, [0.0, 0.0], [True, True])
+    assert policy.needed == 1
+    policy.note(now + EMPTY + 100, [0.95, 0.95], [True, False])
+    assert policy.note(now + EMPTY + 101, [0.5, 0.5], [True, False]) == [Waking(1, "unsure")]
+
+
+def test_a_sensor_that_slept_for_long_is_tried() -> None:
+    policy = Sparing(calibration(), 0)
+    now, at = asleep(policy), policy.deadline
+    assert now < at <= now + CHECK
+    assert policy.pass_to(at - 1) == []
+    assert policy.pass_to(at) == [Waking(1, "check")]
+
+
+def test_all_sensors_can_be_woken() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    assert policy.wake(now) == [Waking(1, "asked"), Waking(2, "asked")]
+    policy.note(now + ASKED - 1, [1.0] * 3, [True] * 3)
+    assert policy.needed == 3
+    policy.note(now + ASKED + 1, [1.0] * 3, [True] * 3)
+    assert policy.needed == 1
+
+
+answers = st.lists(
+    st.tuples(
+        st.floats(0.01, 400),
+        st.lists(st.floats(0, 1), min_size=3, max_size=3),
+        st.lists(st.booleans(), min_size=3, max_size=3),
+        st.booleans(),
+    ),
+    max_size=60,
+)
+
+
+@given(answers, st.floats(0, 1.5), st.floats(0.1, 10))
+def test_for_any_answers(
+    drawn: Sequence[tuple[float, list[float], list[bool], bool]], wake: float, hold: float
+) -> None:
+    policy, now = Sparing(calibration(3, wake, hold), 0), 0.0
+    on = {0, 1, 2}
+    for gap, confidences, live, suspect in drawn:
+        now += gap
+        before = {*range(policy.needed)}
+        deadline = policy.deadline
+        woken = policy.note(now, confidences, live, suspect=suspect)
+        on = {*range(policy.needed)}
+        assert 0 in on  # the first place never sleeps
+        assert {one.place for one in woken} >= on - before  # each waking is told
+        assert policy.deadline > now  # time goes on
+        if deadline > now:  # only what is due sleeps
+            assert on >= before
+    if drawn and wake > 1 and drawn[-1][2][0] and drawn[-1][1][0]:
+        assert 1 in on  # doubt is never ignored
+
+
+@pytest.mark.parametrize("places", [2, 3])
+def test_ten_thousand_wakings(places: int) -> None:
+    policy, now, woken = Sparing(calibration(places), 0), 0.0, 0
+    for step in range(20_000):
+        now += 20
+        woken += len(policy.note(now, [float(step % 2)] * places, [True, *[False] * (places - 1)]))
+    assert woken >= 10_000
