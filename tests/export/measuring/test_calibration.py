@@ -18,7 +18,7 @@ from sensemble_train.data.clips import Clips
 
 from tests.export.conftest import NAMED, PEOPLE, Export
 
-EXAMPLE = SimpleNamespace(groups=("anna", "writer 3"), person="anna")
+EXAMPLE = SimpleNamespace(id="one", start=None, groups=("anna", "writer 3"), person="anna")
 
 
 def embeddings_of(bundle: Bundle, clips: Clips) -> np.ndarray:
@@ -73,7 +73,7 @@ def test_a_run_is_calibrated_by_the_groups_of_its_examples(
     monkeypatch.setattr(run, "_decode", lambda *_: None)
     monkeypatch.setattr(run, "calibrate_examples", lambda _: [EXAMPLE])
     model = SimpleNamespace(modalities=(), description=SimpleNamespace(specs={}, labels=()))
-    data = run._fitted_on(model, SimpleNamespace(folder=tmp_path), lambda *_: None, 1.0)
+    data = run._fitted_on(model, SimpleNamespace(folder=tmp_path), lambda *_: None, 1.0, run.SPARING)
     assert (data.groups, data.people) == ([("anna", "writer 3")], ["anna"])
 
 
