@@ -4,6 +4,6 @@ Holds measures of predictions, the audit that computes them, and the gate that j
 called `audit`, which is the name of its public function.
 
 Doors: `answers`, `audit`, `comparison`, `conditions`, `measures`, `metrics`, `intervals`, `gate`,
-`calibration`, `recorded`, `reliability`, `robustness`, `sparing_audit`, `sparing_fit`, `unknown`; of streams `moment_measures`,
-`stream_audit`, `stream_gate`, `stream_windows`, `timeline_fit`.
+`calibration`, `recorded`, `reliability`, `robustness`, `unknown`; of sparing `sparing_audit`, `sparing_fit`;
+of streams `moment_measures`, `stream_audit`, `stream_gate`, `stream_windows`, `timeline_fit`.
 """
