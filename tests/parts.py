@@ -139,11 +139,13 @@ class NetworkCamera:
         act: "well", "stall" (in the middle of a picture), "freeze" or "resize".
         shown: the JPEG file that it shows instead of noise, if any.
         address: what `Camera` takes; the same when it is switched off and on again.
+        viewers: "came" or "went", in order, of all that watched it.
     """
 
     def __init__(self) -> None:
         self.act = "well"
         self.shown = b""
+        self.viewers: list[str] = []
         self._port = 0
         self._on = False
         self._server: ThreadingHTTPServer | None = None
@@ -159,11 +161,12 @@ class NetworkCamera:
                 self.send_response(200)
                 self.send_header("Content-Type", "multipart/x-mixed-replace; boundary=frame")
                 self.end_headers()
+                camera.viewers.append("came")
                 try:
                     for part in camera.parts():
                         self.wfile.write(part)
                 except OSError:
-                    pass  # the viewer has gone
+                    camera.viewers.append("went")
 
             def log_message(self, *args: object) -> None:
                 """Say nothing."""

@@ -214,6 +214,9 @@ class Running(Sources):
     unfamiliar: Literal["leave", "pool"] = "leave"
     """Leave a modality out of the live set while its windows are unlike those of training, or pool its
     windows like others."""
+    sparing: bool = False
+    """Let sensors sleep that the others make needless, their devices released, by the policy that the export
+    fitted; sensors of browsers stay on."""
     output: Annotated[Texts, "NAME=ARGUMENT"] = ()
     """Also send the output to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
     answers and events), `heartbeats=FOLDER` (sums by hour for `sensemble fleet`, without data),

@@ -4,10 +4,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from sensemble_runtime.auditing.sparing_audit import SCENE, PrefixAnswers, point, prefixes, run, schedule
+from sensemble_runtime.auditing.sparing_audit import SCENE, PrefixAnswers, point, run, schedule
 from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import Calibration, SparingCalibration
+from sensemble_runtime.engine.sparing import prefixes
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 

@@ -55,8 +55,10 @@ def bundle(
 ) -> Bundle:
     """Return three modalities and a head, without encoders."""
     classifier = Classifier(head, calibration, LABELS, specs)
+    manifest = SimpleNamespace(audited={}, calibration=calibration)
     named: Any = {"specs": specs, "modalities": tuple(specs), "classifier": classifier, "fingerprint": ""}
-    return cast("Bundle", SimpleNamespace(**named, manifest=SimpleNamespace(audited={})))
+    named |= {"path": "", "labels": LABELS}
+    return cast("Bundle", SimpleNamespace(**named, manifest=manifest))
 
 
 def answering() -> dict[str, Any]:

@@ -115,10 +115,15 @@ def _check(arguments: Run) -> None:
     for name, named in timed.items():
         if arguments.fast and named:
             raise InputError(f"{name} is for real time; the times of a fast replay are made up")
-    if arguments.fast and arguments.budget != Run.budget:
-        raise InputError("--budget is for real time; a fast replay encodes every window, so leave it out")
-    if arguments.fast and arguments.adapt:
-        raise InputError("--adapt is for real time; `sensemble adapt --replay` learns from a replay")
+    live = {
+        "--budget is for real time; a fast replay encodes every window, so leave it out": arguments.budget
+        < 1,
+        "--adapt is for real time; `sensemble adapt --replay` learns from a replay": arguments.adapt,
+        "--sparing is for real time; `sensemble audit --sparing` needs none": arguments.sparing,
+    }
+    for refusal, is_given in live.items():
+        if arguments.fast and is_given:
+            raise InputError(refusal)
     if arguments.keep is not None and arguments.record is None:
         raise InputError("--keep: only for --record; leave it out, or name a record")
     for name, count in (("--limit", arguments.limit), ("--examples", arguments.examples)):
@@ -135,6 +140,7 @@ def play(arguments: Run, bundle: Bundle, conditions: Sequence[Applied] = ()) -> 
             budget=arguments.budget,
             duty=arguments.duty,
             unfamiliar=arguments.unfamiliar,
+            sparing=arguments.sparing,
         )
         options = Options(policy, arguments.record, keep, conditions, adapt)
         if arguments.replay is not None:

@@ -78,7 +78,7 @@ def main(arguments: Serve) -> None:
     with ExitStack() as stack:
         listening = stack.enter_context(listen(arguments.address, arguments.port))
         others = [stack.enter_context(open_output(text, bundle)) for text in arguments.output]
-        options = Options(Policy(unfamiliar=arguments.unfamiliar))
+        options = Options(Policy(unfamiliar=arguments.unfamiliar, sparing=arguments.sparing))
         session = stack.enter_context(opened(bundle, options, DEFAULT, lasting=True))
         page = SessionPage(session, arguments.recordings, session.clock.now(), others)
         stack.callback(page.recorder.stop)

@@ -22,9 +22,8 @@ from sensemble_runtime.auditing.answers import Said, Sessions
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import SparingCalibration
 from sensemble_runtime.engine.answer import UNFAMILIAR, Answers
-from sensemble_runtime.engine.sparing import NOT_FITTED, Sparing
+from sensemble_runtime.engine.sparing import NOT_FITTED, Sparing, prefixes
 from sensemble_runtime.scores import SparingScore, SpentPoint
-from sensemble_runtime.subsets import Subset
 
 Floats = NDArray[np.floating]
 Truths = NDArray[np.bool_]
@@ -75,11 +74,6 @@ def schedule(examples: Sequence[Example], specs: Mapping[str, InputSpec]) -> Sch
             now += max(SCENE, window)
     times, shown, counts = zip(*moments, strict=True)
     return Schedule(np.array(times), np.array(shown), np.array(counts), recordings)
-
-
-def prefixes(order: Sequence[Sequence[str]]) -> list[Subset]:
-    """Return the modalities of the first place, of the first two, and so on."""
-    return [tuple(sorted(m for place in order[: n + 1] for m in place)) for n in range(len(order))]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,11 +21,11 @@ from sensemble_runtime.auditing.sparing_audit import (
     PrefixAnswers,
     Schedule,
     point,
-    prefixes,
     run,
 )
 from sensemble_runtime.bundle.manifest import Calibration, SparingCalibration, groups_needed
 from sensemble_runtime.engine.answer import answer
+from sensemble_runtime.engine.sparing import prefixes
 
 Floats = NDArray[np.floating]
 Truths = NDArray[np.bool_]

@@ -1,6 +1,7 @@
 """The classifier: what a window of one modality says about the classes, and whether it is familiar."""
 
 from collections.abc import Iterable, Mapping
+from copy import copy
 from dataclasses import dataclass, replace
 from types import MappingProxyType
 
@@ -111,6 +112,12 @@ class Classifier:
         if self._head.familiarity is None or modality not in self._calibration.familiar:
             return None
         return self._head.familiarity.scores(self._rows[modality], embeddings)
+
+    def sure_from(self, threshold: float) -> "Classifier":
+        """Return the same with another confidence from which an answer is sure."""
+        other = copy(self)
+        other.threshold = threshold
+        return other
 
     def without(self, label: int) -> "Classifier":
         """Return the classifier that never learned a class, as far as head and familiarity go."""

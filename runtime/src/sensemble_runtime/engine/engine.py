@@ -5,7 +5,7 @@ give equal outputs, whether they come from devices, from a replay in virtual tim
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,14 +20,25 @@ from sensemble_sensors.supervision.suite import Suite
 from sensemble_sensors.thresholds import Thresholds
 
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.engine.answer import UNFAMILIAR
 from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.live_set import LiveSet, PoppedWindow, Teaching, WindowEmbedding
-from sensemble_runtime.engine.scheduler import Policy, Scheduler
+from sensemble_runtime.engine.scheduler import Policy, PolicyError, Scheduler
+from sensemble_runtime.engine.sparing import NOT_FITTED, Cause, Sparing, Waking
 from sensemble_runtime.engine.view import View
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.prediction import Prediction
 
 ENCODING = 10.0  # seconds in which this process ran, after which an encoder does not return
+_UNANSWERED = 1.0  # seconds after which the policy of sensors that sleep is asked, if nothing is live
+_CAUSES: Mapping[Cause, str] = {
+    "unsure": "unsure",
+    "unknown": "the others know nothing of this",
+    "silent": "the others give nothing",
+    "suspect": "one sensor contradicts the others",
+    "check": "tried after a long sleep",
+    "asked": "asked for",
+}
 _HUNG = f"it has been encoding for {ENCODING:g} s and does not return"
 
 
@@ -88,6 +99,12 @@ class Engine(Suite):
         self._newest: tuple[Prediction | None, Bundle] = None, bundle  # the newest answer, and what gave it
         self._latencies: dict[str, float] = {}  # of the last encodings
         self._stale: float | None = None  # from when on the first embedding is too old
+        self._spares = policy.sparing
+        if policy.sparing and bundle.manifest.calibration.sparing is None:
+            raise PolicyError(f"{bundle.path}: no sensor may sleep; {NOT_FITTED}")
+        self._sparing: Sparing | None = None  # from the first sensor on
+        self._waking: dict[str, float] = {}  # when each sensor that has not answered since was woken
+        self._took: dict[str, float] = {}  # seconds from its waking to its first answer
 
     @property
     def bundle(self) -> Bundle:
@@ -121,6 +138,20 @@ class Engine(Suite):
         )
 
     # Inputs, beside those of a suite.
+
+    def attach(
+        self, key: int, modality: str, title: str, now: float, *, played: bool, pushed: bool = False
+    ) -> str:
+        """Add a sensor, as a suite does; the first begins the policy by which sensors sleep."""
+        if self._sparing is None:
+            self._begin_sparing(now)
+        return super().attach(key, modality, title, now, played=played, pushed=pushed)
+
+    def wake(self, now: float) -> None:
+        """Wake all sensors that sleep, for a while."""
+        self._note_time(now)
+        if self._sparing is not None:
+            self._spare(self._sparing.wake(self._now))
 
     def encoded(self, window: WindowEmbedding, now: float) -> None:
         """Take an embedding."""
@@ -175,6 +206,7 @@ class Engine(Suite):
         made = None if self._adapter else self.bundle.with_head(other)
         if made is not None:
             self._live_set.replace_head(made, self._now)
+            self._begin_sparing(self._now)
         return made is not None
 
     # Outputs.
@@ -182,6 +214,8 @@ class Engine(Suite):
     def advance(self, now: float) -> list[Any]:
         """Let time pass up to `now`; return, in order, all that follows since the last call."""
         self._note_time(now)
+        if self._now >= self._next_spare:
+            self._note_answers()
         going = True
         while going:
             self._do_what_is_due()
@@ -206,7 +240,9 @@ class Engine(Suite):
         )
         waits = (self._now + min(end - self._ran.seconds, GAP) for end in self._overdue.values())
         own = (super().deadline(), self._stale, self._live_set.next_end)
-        return min((*times, *turns, *waits, *(time for time in own if time is not None)), default=None)
+        times += [*turns, *waits, *(time for time in own if time is not None)]
+        times += [self._next_spare] if self._sparing else []
+        return min(times, default=None)
 
     # What a suite asks.
 
@@ -314,7 +350,55 @@ class Engine(Suite):
             self._newest = prediction, self.bundle
             self._latencies |= prediction.latencies
             self._out.append(prediction)
+            self._note_answers()
         self._out += self._live_set.moments(self._now)
+
+    # Sparing.
+
+    def _begin_sparing(self, now: float) -> None:
+        calibration = self.bundle.manifest.calibration.sparing if self._spares else None
+        self._sparing, self._asked = (Sparing(calibration, now) if calibration else None), now
+        self.spare({}, {})
+
+    @property
+    def _next_spare(self) -> float:
+        """The time at which the policy is asked, if no answer comes before; inf without one."""
+        if self._sparing is None:
+            return math.inf
+        own = self._sparing.deadline
+        return own if self._live_set.newest(self._now) else min(own, self._asked + _UNANSWERED)
+
+    def _note_answers(self) -> None:
+        """Ask the policy which sensors are needed, by the newest answers."""
+        if self._sparing is None:
+            return
+        self._asked, live = self._now, self._live_set.newest(self._now)
+        for m in [m for m in self._waking if m in live]:
+            self._took[m] = self._now - self._waking.pop(m)
+        steps = self._live_set.steps if live else ()
+        confidences = [float(one.probabilities.max()) * (one.doubts[0] != UNFAMILIAR) for one in steps]
+        order = self._sparing.order
+        steady = [[m for m in place if self.specs[m].hop] for place in order]
+        are_live = [not own or any(m in live for m in own) for own in steady]
+        suspect = any(event.kind == "suspect" for event in self._live_set.faults)
+        woken = self._sparing.note(self._now, confidences or [0.0] * len(order), are_live, suspect=suspect)
+        self._spare(woken)
+
+    def _spare(self, woken: Sequence[Waking]) -> None:
+        """Let the sensors sleep that the policy needs no more, and wake those that it needs."""
+        assert self._sparing is not None  # noqa: S101 - it was asked
+        order, reasons = self._sparing.order, dict[str, str]()
+        for one in woken:
+            said = _CAUSES[one.cause]
+            if one.cause == "unsure":
+                chances = self._live_set.steps[one.place - 1].probabilities[0]
+                two = [self.bundle.labels[i] for i in chances.argsort(kind="stable")[:-3:-1]]
+                said = f"unsure between {' and '.join(two)}"
+            for m in order[one.place]:
+                reasons[m], self._waking[m] = said, self._now
+        resting = [m for place in order[self._sparing.needed :] for m in place]
+        took = {m: f"; its first answer took {self._took[m]:.1f} s" for m in resting if m in self._took}
+        self.spare({m: f"the others are sure enough{took.get(m, '')}" for m in resting}, reasons)
 
     def _silence(self, modality: str, reason: str) -> None:
         """Take a modality out of the live set, as its encoder failed; a retry reports only what is new."""

@@ -17,15 +17,18 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.answer import fused, opinion
+from sensemble_runtime.engine.answer import UNFAMILIAR, Fused, fused, opinion
 from sensemble_runtime.engine.belief import Belief
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.sparing import prefixes
 from sensemble_runtime.engine.timeline import Happening, Timeline
 from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 
 _UNLIKE = "it is unlike what the encoder was trained on"
+_NONE = np.zeros((1, 1))
+_NOTHING = Fused(np.zeros((1, 1), np.float32), np.array([UNFAMILIAR], np.int8), 1.0, _NONE, _NONE[0])
 _ALONE = "it contradicts the others, which agree"
 
 
@@ -86,6 +89,7 @@ class LiveSet:
         self._unfamiliar, self._suspected = Debounced(), Debounced()
         self._begin()
         self.windows: dict[str, WindowRing] = {}  # of the attached modalities
+        self.steps: tuple[Fused, ...] = ()  # the newest answers of the first places alone (`prefixes`)
         self._happened: list[Happening] = []
         self._embeddings: dict[str, WindowEmbedding] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
@@ -94,6 +98,9 @@ class LiveSet:
         self._belief = Belief(self.bundle.modalities)
         known = self.bundle.classifier
         self._timeline = Timeline(known.timeline, known.labels) if known.task == "multi-class" else None
+        sparing = self.bundle.manifest.calibration.sparing if self._policy.sparing else None
+        self._classifier = known.sure_from(sparing.threshold) if sparing else known
+        self._prefixes = prefixes(sparing.order) if sparing else []
 
     def replace_head(self, bundle: Bundle, now: float) -> None:
         """Answer with a bundle of the same encoders; forget what the old head said, and end what goes on."""
@@ -231,7 +238,7 @@ class LiveSet:
         corrected = self._adapter.correct(shown) if self._adapter else {}
         vectors = {m: corrected.get(m, one.embedding) for m, one in shown.items()}
         left_out = unfamiliar if self._policy.unfamiliar == "leave" else ()
-        bundle, classifier = self.bundle, self.bundle.classifier
+        bundle, classifier = self.bundle, self._classifier
         lies = self._belief.lies if self._policy.unfamiliar == "leave" else {}
         evidence = {
             m: replace(
@@ -242,6 +249,8 @@ class LiveSet:
         }
         found = fused(classifier, evidence, near, lies)
         whole = found.opinion(classifier.labels)
+        first = [tuple(m for m in near if m in one) for one in self._prefixes]
+        self.steps = tuple(fused(classifier, evidence, some, lies) if some else _NOTHING for some in first)
         opinions = {m: opinion(classifier, evidence, (m,)) for m in near}
         suspect = None
         if classifier.task == "multi-class":  # in a multi-label task, no label excludes another

@@ -37,6 +37,7 @@ class Policy:
         unfamiliar: `leave`: a modality leaves the live set while its newest window is unfamiliar, or it
             contradicts the others (`Belief`); without another, there is no evidence. `pool`: both are
             reported, and count.
+        sparing: let sensors sleep that are not needed (`engine.sparing`), by the bundle's policy.
 
     Raises:
         PolicyError: a field is out of its range.
@@ -48,6 +49,7 @@ class Policy:
     align: float = 0.01
     duty: bool = False
     unfamiliar: Unfamiliar = "leave"
+    sparing: bool = False
 
     def __post_init__(self) -> None:
         if not 0 < self.budget <= 1:

@@ -22,6 +22,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from sensemble_runtime.bundle.manifest import SparingCalibration
+from sensemble_runtime.subsets import Subset
 
 CHECK = 300.0  # seconds of sleep after which a sensor is tried
 SETTLING = 10.0  # seconds that a woken sensor has for its first answer, before it counts as silent
@@ -31,7 +32,12 @@ ASKED = 60.0  # seconds that all sensors stay on when one asks for it
 NOT_FITTED = "export it again, with a higher --sparing-loss if that says so"
 """The remedy for a bundle without a `SparingCalibration`."""
 
-Cause = Literal["begins", "unsure", "unknown", "silent", "suspect", "check", "asked"]
+Cause = Literal["unsure", "unknown", "silent", "suspect", "check", "asked"]
+
+
+def prefixes(order: Sequence[Sequence[str]]) -> list[Subset]:
+    """Return the modalities of the first place, of the first two, and so on."""
+    return [tuple(sorted(m for place in order[: n + 1] for m in place)) for n in range(len(order))]
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +52,12 @@ class Sparing:
     """Decides how many places of the order are needed.
 
     Attributes:
+        order: the modalities of each place.
         needed: the number of places, from the first on.
     """
 
     def __init__(self, calibration: SparingCalibration, now: float) -> None:
-        places = len(calibration.order)
+        self.order, places = calibration.order, len(calibration.order)
         self._wake, self._hold = calibration.wake, calibration.hold
         self.needed = places
         self._until = [math.inf] + [now + self._hold] * (places - 1)

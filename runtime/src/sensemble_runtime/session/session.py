@@ -59,6 +59,7 @@ class Session(SensorHost):
         clock: the time of all that waits but sensors themselves.
 
     Raises:
+        PolicyError: sensors should sleep, and the bundle has no policy for that.
         RecordError: the record cannot be opened or written at first.
     """
 
@@ -203,6 +204,10 @@ class Session(SensorHost):
     def teach(self, label: str) -> None:
         """Teach every live sensor that its newest window shows `label`; AdaptError if that cannot be."""
         self._call(self._engine.label, label)
+
+    def wake(self) -> None:
+        """Wake all sensors that sleep (`Policy.sparing`), for a minute."""
+        self._call(self._engine.wake)
 
     def close(self) -> None:
         """Stop every thread, finish the record and free the encoders; closing twice is allowed.

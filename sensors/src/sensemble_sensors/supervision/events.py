@@ -14,8 +14,9 @@ from sensemble_sensors.errors import (
 )
 
 SensorState = Literal[
-    "attached", "unhealthy", "doubtful", "recovered", "unavailable", "lost", "ended", "failed", "detached"
-]
+    "attached", "unhealthy", "doubtful", "recovered", "asleep", "woken", "unavailable", "lost", "ended",
+    "failed", "detached",
+]  # fmt: skip
 STATES = get_args(SensorState)
 """The kinds of events by which a sensor changed its state."""
 

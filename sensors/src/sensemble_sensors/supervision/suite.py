@@ -50,7 +50,7 @@ class UsedSample:
     sample: Sample
 
 
-Phase = Literal["opening", "open", "ending", "closing", "waiting"]
+Phase = Literal["opening", "open", "ending", "closing", "waiting", "asleep"]
 
 # Seconds that a sensor's code may take to open, to answer a read, which is asked to take 0.2 s, and to close;
 # and what is reported after that. Opening an isolated sensor takes up to 17 s, and says more.
@@ -68,7 +68,7 @@ class _Life:
     Attributes:
         phase: `opening` until it is open and what its samples need is loaded; `ending`: its source is over,
             and its last window waits for a prediction; `closing`: until its reader has closed it; `waiting`:
-            for the next try.
+            for the next try; `asleep`: closed until it is needed.
         answered: seconds in which this process had run when the sensor's code last returned or was called.
         is_overdue: whether it was reported that the code does not return.
         reported: its last event; one of an equal kind and reason is not repeated. Of the kind `opening`
@@ -82,6 +82,7 @@ class _Life:
         hasty: whether to reopen it immediately after closing.
         doomed: why it is lost once it is open; empty if it is not.
         held: a caption that waits until the one before it was answered.
+        sleeping: whether it is not needed: its device is released once it is open.
     """
 
     key: int
@@ -109,6 +110,7 @@ class _Life:
     doomed: str = ""
     held: Sample | None = None
     end: str = ""
+    sleeping: bool = False
 
     @property
     def modality(self) -> str:
@@ -225,6 +227,8 @@ class Suite:
         self._note_health(life, life.suspected, ())
         if life.doomed:
             self._lose(life, life.doomed)
+        elif life.sleeping:
+            self._fall_asleep(life, "")
 
     def gave(self, key: int, sample: Sample | None, now: float) -> None:
         """Take the next sample of a sensor; None where none came for a while."""
@@ -248,6 +252,12 @@ class Suite:
         self._note_time(now)
         life = self._lives.get(key)
         if life is None or life.phase != "closing":
+            return
+        if life.reported.kind == "asleep":
+            life.phase = "asleep"
+            return
+        if life.reported.kind == "woken":  # while it was closed
+            self._open(life)
             return
         life.phase, life.retry_at = "waiting", now + life.backoff.next()
         if life.hasty:
@@ -286,6 +296,26 @@ class Suite:
         elif life is not None and life.phase == "open":
             self._lose(life, reason)
         return life is not None
+
+    def spare(self, asleep: Mapping[str, str], woken: Mapping[str, str]) -> None:
+        """Let the sensors of some modalities sleep, and wake those of all others; both say why, by modality.
+
+        One that sleeps is closed. It is not lost, and its encoder stays loaded. The reader of one that is
+        played goes on, its samples unused. One that is pushed stays awake: nobody here can release it.
+        """
+        for life in self._lives.values():
+            if life.modality in asleep and not life.sleeping and not life.pushed:
+                life.sleeping = True
+                if life.phase == "open":
+                    self._fall_asleep(life, asleep[life.modality])
+            elif life.modality not in asleep and life.sleeping:
+                life.sleeping = False
+                if life.reported.kind == "asleep":
+                    self._report(life, "woken", woken.get(life.modality, ""))
+                    if life.played:
+                        self._report(life, "attached", life.conditions)
+                    elif life.phase == "asleep":
+                        self._open(life)
 
     def stop_waiting(self, modalities: Collection[str]) -> None:
         """Wait no longer for the first samples of `modalities`."""
@@ -382,7 +412,7 @@ class Suite:
             return
         if not wrong:
             life.suspected = ()
-        if sample is None or wrong:
+        if sample is None or wrong or life.sleeping:
             return
         if sample.modality != life.modality:
             raise SampleError(f"{life.modality}: gave a sample of {sample.modality}")
@@ -446,6 +476,14 @@ class Suite:
             self._note_answer(life)
             self._order(life, "close")
 
+    def _fall_asleep(self, life: _Life, reason: str) -> None:
+        self._report(life, "asleep", reason)
+        self._leave(life, stays=True)
+        if not life.played:
+            life.health, life.lag, life.phase = None, None, "closing"
+            self._note_answer(life)
+            self._order(life, "close")
+
     def _open(self, life: _Life) -> None:
         if life.hasty:
             life.backoff.reset()
@@ -453,7 +491,7 @@ class Suite:
         self._note_answer(life)
         self._order(life, "open")
 
-    def _leave(self, life: _Life, *, ended: bool = False) -> None:
+    def _leave(self, life: _Life, *, ended: bool = False, stays: bool = False) -> None:
         modality = life.modality
         life.sampled, life.held = False, None
         active = self._active.get(modality) is life
@@ -462,7 +500,8 @@ class Suite:
         if modality not in self._active:
             # The last embedding of an ended source holds until it expires, as do those of others when a
             # sensor that was never active leaves.
-            self._modality_left(modality, ended=ended or not active, needed=self._has_other(life))
+            needed = stays or self._has_other(life)
+            self._modality_left(modality, ended=ended or not active, needed=needed)
 
     def _remove(self, life: _Life) -> None:
         self._lives.pop(life.key, None)

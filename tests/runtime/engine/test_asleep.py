@@ -1,0 +1,172 @@
+"""Sensors that sleep, in an engine: closed, woken by doubt, and never lost."""
+
+from dataclasses import replace
+
+import pytest
+from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import Calibration, SparingCalibration
+from sensemble_runtime.engine.scheduler import Policy, PolicyError
+from sensemble_runtime.engine.sparing import CHECK
+from sensemble_sensors.errors import SensorUnavailableError
+
+from tests.runtime.engine import bench as benches
+from tests.runtime.engine.bench import SPECS, Bench, head_alone
+from tests.runtime.engine.script import HEAD, bundle
+
+SPARING = SparingCalibration(
+    (("audio", "text"), ("video",)),
+    (2.0, 10.0),
+    0.9,
+    1.0,
+    0.95,
+    0,
+    1.0,
+    False,
+    (1.0, 0.2),
+    *(0.9, 0.8, 0.0, 0.9, 0.8, 0.0),
+)
+
+
+def sleepy() -> Bundle:
+    calibration = Calibration(0.05, 0.6, 100, 0.0, {}, {}, sparing=SPARING)
+    return bundle(replace(HEAD, familiarity=None), calibration, SPECS)
+
+
+@pytest.fixture
+def room(monkeypatch: pytest.MonkeyPatch) -> "Room":
+    monkeypatch.setattr(benches, "head_alone", sleepy)
+    return Room()
+
+
+class Room(Bench):
+    """A microphone that says something again and again, and a camera."""
+
+    def __init__(self) -> None:
+        super().__init__(Policy(sparing=True))
+        self.microphone, self.camera = self.attach("audio"), self.attach("video", "camera")
+
+    def hear(self, seconds: float, *, sure: bool = True) -> None:
+        """Let time pass in which the sensors that are read give windows, and readers obey."""
+        until = self.now + seconds
+        while self.now < until:
+            self.wait(0.25)
+            if self.readers[self.camera] == "opening":
+                self.open(self.camera)
+            self.close(self.camera)
+            if self.readers[self.camera] == "reading":
+                self.give_window(self.camera)
+            self.give_window(self.microphone)
+            while self.windows:
+                modality = min(self.windows)
+                self.encode(modality, 0 if sure or modality == "video" else 7)
+
+    @property
+    def state(self) -> str:
+        return next(one.state for one in self.engine.view(self.now).sensors if one.name == "camera")
+
+
+def test_a_camera_that_is_not_needed_is_closed_and_not_lost(room: Room) -> None:
+    room.hear(0.5)
+    assert room.state == "attached"  # tried when the session begins
+    room.hear(2.0)
+    assert room.state == "asleep"
+    assert room.readers[room.camera] == "idle"
+    view = room.engine.view(room.now)
+    assert view.live == ("audio",)
+    assert not view.faults
+    assert "video" not in room.freed  # its encoder stays loaded
+    assert room.predictions[-1].threshold == pytest.approx(0.95)
+
+
+def test_doubt_opens_it_again_and_says_why(room: Room) -> None:
+    room.hear(3.0)
+    room.hear(0.5, sure=False)
+    assert room.readers[room.camera] == "reading"
+    kind, why = room.of("camera")[-2]
+    assert kind == "woken"
+    assert why.startswith("unsure between ")
+    room.hear(0.5, sure=False)
+    assert room.engine.live(room.now) == ("audio", "video")
+    room.hear(3.0)
+    assert room.of("camera")[-1][0] == "asleep"
+    assert "its first answer took" in room.of("camera")[-1][1]
+
+
+def test_a_microphone_that_is_lost_wakes_the_camera(room: Room) -> None:
+    room.hear(3.0)
+    room.fail(room.microphone)
+    for _ in range(30):
+        room.wait(0.5)
+        if room.readers[room.camera] == "opening":
+            room.open(room.camera)
+    assert "woken" in room.kinds("camera")
+    assert room.state in ("attached", "unhealthy")
+
+
+def test_a_camera_that_cannot_be_opened_when_it_is_tried_is_found(room: Room) -> None:
+    room.hear(3.0)
+    asleep = room.now
+    while room.readers[room.camera] != "opening":
+        room.give_window(room.microphone)
+        room.encode_all()
+        room.wait(1.0)
+    assert room.now - asleep < CHECK + 2
+    room.fail(room.camera, SensorUnavailableError("in use"))
+    assert room.state == "unavailable"
+    assert room.engine.view(room.now).faults
+
+
+def test_all_are_woken_when_one_asks(room: Room) -> None:
+    room.hear(3.0)
+    room.tell("wake")
+    assert room.readers[room.camera] == "opening"
+    room.hear(50.0)
+    assert room.state == "attached"
+    room.hear(20.0)
+    assert room.state == "asleep"
+
+
+def test_a_sensor_that_is_detached_while_it_sleeps_is_gone(room: Room) -> None:
+    room.hear(3.0)
+    room.tell("detach", "camera")
+    assert room.readers[room.camera] == "over"
+
+
+def test_a_played_sensor_is_read_on_and_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benches, "head_alone", sleepy)
+    bench = Bench(Policy(sparing=True))
+    sound, film = bench.attach("audio", played=True), bench.attach("video", played=True)
+    for _ in range(12):
+        bench.wait(0.25)
+        for key in (sound, film):
+            bench.give_window(key)
+        bench.encode_all()
+    assert bench.kinds("video") == ["attached", "asleep"]
+    assert bench.readers[film] == "reading"
+    assert bench.engine.live(bench.now) == ("audio",)
+    bench.tell("wake")
+    assert bench.kinds("video")[-2:] == ["woken", "attached"]
+
+
+def test_ten_thousand_wakings_leave_nothing_behind(room: Room) -> None:
+    room.hear(3.0)
+    woken = 0
+    for _ in range(10_000):
+        room.engine.spare({}, {})
+        room.advance()
+        woken += room.readers[room.camera] == "opening"
+        room.readers[room.camera] = "reading"
+        room.tell("opened", room.camera)
+        room.tell("ready", room.camera)
+        room.engine.spare({"video": ""}, {})
+        room.advance()
+        room.close(room.camera)
+        room.items.clear()
+    assert woken == 10_000
+    assert len(room.engine.view(room.now).sensors) == 2
+
+
+def test_a_bundle_without_a_policy_is_refused() -> None:
+    assert head_alone().manifest.calibration.sparing is None
+    with pytest.raises(PolicyError, match="no sensor may sleep"):
+        Bench(Policy(sparing=True))
