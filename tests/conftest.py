@@ -1,11 +1,14 @@
 """The real parts that several folders' tests run on."""
 
 import gc
+import hashlib
 import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
 from fcntl import LOCK_EX, flock
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -14,6 +17,7 @@ from hypothesis import HealthCheck, settings
 from .needs import PARTS, TIERS, need, summary
 from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 
+ROOT = Path(__file__).parents[1]
 _FIXTURES = {
     "sound_server": "real", "either_server": "real", "network_camera": "real",
     "browser": "browser", "playwright": "browser",
@@ -43,16 +47,28 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Once:
-    """Have a function write a folder of a name, once for all the workers of xdist; return its path."""
-    own = tmp_path_factory.getbasetemp()
-    base = own if worker_id == "master" else own.parent
+def once() -> Once:
+    """Have a function write a folder of a name; return its path. Read only.
+
+    It is written once for all workers of xdist, and for later runs until a source of a distribution, a part of
+    the tests or a version changes.
+    """
+    made_from = hashlib.sha256(f"{sys.version} {version('torch')} {version('executorch')}".encode())
+    folders = [*ROOT.glob("*/src"), ROOT / "runtime" / "native", ROOT / "tests"]
+    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
+    files += [ROOT / "pyproject.toml", *ROOT.glob("*/pyproject.toml")]
+    for path in sorted(files):
+        if path.suffix != ".pyc" and not path.name.startswith("test_"):
+            made_from.update(path.read_bytes())
+    base = ROOT / ".pytest_cache" / made_from.hexdigest()[:16]
+    base.mkdir(parents=True, exist_ok=True)
 
     def written(name: str, write: Callable[[Path], None]) -> Path:
         folder, done = base / name, base / f"{name}.done"
         with (base / f"{name}.lock").open("w") as lock:
             flock(lock, LOCK_EX)
             if not done.exists():
+                shutil.rmtree(folder, ignore_errors=True)
                 write(folder)
                 done.touch()
         return folder

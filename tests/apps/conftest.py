@@ -14,12 +14,13 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_runtime import subsets
 
+from tests.conftest import ROOT, Once
+
 from .clips import write_dataset
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, Playwright
 
-ROOT = Path(__file__).parents[2]
 COMMAND = Path(sys.executable).with_name("sensemble")
 MODALITIES = ("audio", "text", "video")
 METHODS = {
@@ -120,7 +121,7 @@ class DemoRun:
 
 
 @pytest.fixture(scope="session")
-def demo(sensemble: Sensemble, once: Callable[[str, Callable[[Path], None]], Path]) -> DemoRun:
+def demo(sensemble: Sensemble, once: Once) -> DemoRun:
     """The whole of Sensemble once, barely trained, for every test of a bundle. Read only.
 
     Its encoders are tiny, for lowering takes longest.

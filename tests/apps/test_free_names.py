@@ -6,7 +6,6 @@ The rear camera is a thermal one, whose pictures have one channel of 16 bits.
 import json
 import os
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +19,7 @@ from sensemble_sensors import Sample
 from sensemble_sensors.kinds.registry import installed
 from sensemble_sensors.spec import Channel
 
+from tests.conftest import Once
 from tests.sensors.reading import install
 from tests.sensors.studio import write_media
 
@@ -70,7 +70,7 @@ def write_two(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def two(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+def two(once: Once) -> Path:
     """A folder with the dataset `data`, a run on it, and the installed package. Read only.
 
     Only what reads the rear camera is an encoder of ours; the others are tiny, for lowering takes longest.

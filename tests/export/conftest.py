@@ -1,7 +1,7 @@
 """A real export of a small model, shared by the tests because it is slow."""
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,8 @@ from sensemble_train.models.model import Description, Model
 from tokenizers import Tokenizer
 from tokenizers.models import WordLevel
 from torch import Tensor
+
+from tests.conftest import Once
 
 SPECS = {
     "audio": InputSpec("audio", "float32", (1, 16000), 16000, window=1, hop=0.5, ttl=2),
@@ -100,7 +102,7 @@ def make_clips(count: int, seed: int) -> Clips:
 
 
 @pytest.fixture(scope="session")
-def exported(once: Callable[[str, Callable[[Path], None]], Path]) -> Export:
+def exported(once: Once) -> Export:
     export: Export = pickle.loads((once("export", write_export) / "export.pickle").read_bytes())  # noqa: S301
     return export
 

@@ -1,55 +1,30 @@
 """A small real bundle for every test of the runtime, built in a process that has torch."""
 
-import hashlib
-import shutil
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
-from importlib.metadata import version
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import sensemble_export
-from sensemble_runtime.bundle import head, manifest
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_sensors.supervision import backoff
 
-from .puppets import Log
+from tests.conftest import ROOT, Once
 
-ROOT = Path(__file__).parents[2]
+from .puppets import Log
 
 
 @pytest.fixture(scope="session")
-def built(request: pytest.FixtureRequest, once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
-    """The output of `build_bundle.py`: `bundle/` and `reference.npz`. Read only; copy it to alter it.
+def built(once: Once) -> Path:
+    """The output of `build_bundle.py`: `bundle/` and `reference.npz`. Read only; copy it to alter it."""
 
-    Importing the exporter alone takes longer than all of these tests, so a cache keeps the result for
-    as long as what it is made from and with stays the same.
-    """
-    lowering = sorted(Path(sensemble_export.__file__).with_name("lowering").glob("*.py"))
-    makers = (Path(__file__).with_name(f"{name}.py") for name in ("build_bundle", "manifests"))
-    sources = (*makers, Path(head.__file__), Path(manifest.__file__), *lowering)
-    made_from = (
-        b"".join(path.read_bytes() for path in sources)
-        + f"{version('executorch')} {version('torch')}".encode()
-    )
-    # In the folder of pytest's cache, but not by its plugin, which may be off (`-p no:cacheprovider`).
-    cache = request.config.rootpath / ".pytest_cache" / "d"
-    cached = cache / f"bundle-{hashlib.sha256(made_from).hexdigest()[:16]}" / "built"
+    def build(folder: Path) -> None:
+        command = [sys.executable, "-m", "tests.runtime.build_bundle", folder]
+        run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
 
-    def copy(folder: Path) -> None:
-        if not cached.exists():
-            partial = cached.with_name("partial")
-            shutil.rmtree(partial, ignore_errors=True)
-            partial.parent.mkdir(parents=True, exist_ok=True)
-            command = [sys.executable, "-m", "tests.runtime.build_bundle", partial]
-            run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-            assert run.returncode == 0, run.stderr
-            partial.rename(cached)
-        shutil.copytree(cached, folder)
-
-    return once("built", copy)
+    return once("built", build)
 
 
 @pytest.fixture(scope="session")

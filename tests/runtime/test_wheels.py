@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import zipfile
-from collections.abc import Callable
 from email.parser import HeaderParser
 from pathlib import Path
 
@@ -13,12 +12,14 @@ import numpy as np
 import pytest
 from sensemble_runtime.executors import executor
 
+from tests.conftest import Once
+
 ROOT = Path(__file__).parents[2]
 pytestmark = pytest.mark.needs("libstdc++")
 
 
 @pytest.fixture(scope="module")
-def wheels(once: Callable[[str, Callable[[Path], None]], Path]) -> Path:
+def wheels(once: Once) -> Path:
     """A folder with the wheels of all distributions."""
 
     def build(folder: Path) -> None:
@@ -74,6 +75,8 @@ import sys
 from pathlib import Path
 import numpy as np
 from sensemble_runtime.executors import executor
+
+from tests.conftest import Once
 bundle, folder = map(Path, sys.argv[1:])
 for window in sorted(folder.glob("*.npy")):
     encoder = executor.load(bundle / window.stem / "encoder.pte", "executorch-xnnpack")

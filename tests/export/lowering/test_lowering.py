@@ -78,6 +78,7 @@ def test_of_an_error_of_many_lines_the_first_is_reported() -> None:
     assert said(library).startswith("audio.pte: cannot be lowered (OSError: libm.so.9: cannot open")
 
 
+@pytest.mark.real
 def test_a_worker_ends_with_the_export_that_started_it(tmp_path: Path) -> None:
     here = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen([sys.executable, "-c", LOWER], env=here) as export:

@@ -166,6 +166,7 @@ else:
 """
 
 
+@pytest.mark.real
 def test_a_quick_program_runs_while_a_slow_one_does(built: Path) -> None:
     run(BESIDE, built / "slow" / "encoder.pte", built / "bundle" / "text" / "encoder.pte")
 
@@ -209,6 +210,7 @@ else:
 """
 
 
+@pytest.mark.real
 def test_who_frees_a_program_waits_for_none_that_loads(built: Path) -> None:
     run(UNLOADING, built / "big" / "encoder.pte", built / "bundle" / "text" / "encoder.pte")
 

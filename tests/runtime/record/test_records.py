@@ -1,5 +1,4 @@
 import sqlite3
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
@@ -145,10 +144,7 @@ def test_a_reader_never_waits_for_the_writer(records: RecordWriter, bundle: Bund
     run = records.begin("session", bundle)
     with closing(sqlite3.connect(tmp_path / "record.sqlite", isolation_level=None)) as writer:
         writer.execute("BEGIN IMMEDIATE")
-        reader = threading.Thread(target=lambda: read_predictions(tmp_path / "record.sqlite", run))
-        reader.start()
-        reader.join(4)  # who waits for a lock waits for 5 s
-        assert not reader.is_alive()
+        assert read_predictions(tmp_path / "record.sqlite", run) == []  # else it says that it is locked
 
 
 def other_version(path: Path) -> None:

@@ -78,6 +78,7 @@ def test_what_is_no_row_is_refused_in_a_line(line: bytes, reason: str) -> None:
     assert len(str(caught.value)) < 250
 
 
+@pytest.mark.real
 def test_lines_come_over_tcp_at_the_times_that_they_state() -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         sensor = LineSeries(f"tcp://127.0.0.1:{server.getsockname()[1]}", modality="imu")
@@ -98,6 +99,7 @@ def test_lines_come_over_tcp_at_the_times_that_they_state() -> None:
         sensor.open(SPEC)
 
 
+@pytest.mark.real
 def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> None:
     port = free_port(socket.SOCK_DGRAM)
     sensor = LineSeries(f"udp://:{port}", modality="imu")
@@ -125,6 +127,7 @@ def test_datagrams_and_pipes_give_rows_and_survive_bad_lines(tmp_path: Path) -> 
     sensor.close()
 
 
+@pytest.mark.real
 def test_junk_among_datagrams_is_counted_and_breaks_nothing() -> None:
     port = free_port(socket.SOCK_DGRAM)
     sensor = LineSeries(f"udp://:{port}", modality="imu")
@@ -144,6 +147,7 @@ def test_junk_among_datagrams_is_counted_and_breaks_nothing() -> None:
     assert sum(sample.lost for sample in samples) > 100
 
 
+@pytest.mark.real
 def test_datagrams_of_other_machines_are_asked_for_by_their_sender() -> None:
     port = free_port(socket.SOCK_DGRAM)
     for source in (f"udp://0.0.0.0:{port}", f"udp://0.0.0.0:{port}?from=a,b", f"udp://[::]:{port}"):
@@ -164,6 +168,7 @@ def test_datagrams_of_other_machines_are_asked_for_by_their_sender() -> None:
     sensor.close()
 
 
+@pytest.mark.real
 def test_a_wrong_clock_loses_a_stream_and_ends_a_file(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "rows")
     (tmp_path / "file.csv").write_text("time,ax,gz\n" + "".join(f"{10 * i},1,2\n" for i in range(50)))
@@ -178,6 +183,7 @@ def test_a_wrong_clock_loses_a_stream_and_ends_a_file(tmp_path: Path) -> None:
             assert "milliseconds" in str(error)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("header", ["ax,gz", "time,ax,gz"])
 def test_a_file_of_rows_is_played_at_its_rate(tmp_path: Path, header: str) -> None:
     times = ["" if header == "ax,gz" else f"{i / SPEC.rate}," for i in range(30)]
@@ -198,6 +204,7 @@ def test_a_file_of_rows_is_played_at_its_rate(tmp_path: Path, header: str) -> No
     assert samples[-1].time - samples[0].time == pytest.approx(rows / SPEC.rate)
 
 
+@pytest.mark.real
 def test_a_serial_port_is_read_at_its_rate_after_what_the_device_says_of_its_start() -> None:
     ours, theirs = pty.openpty()
     sensor = LineSeries(f"serial:{os.ttyname(theirs)}?baud=9600", modality="imu")

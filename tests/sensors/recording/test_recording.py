@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -31,6 +31,7 @@ from tests.sensors.studio import Specs
 from tests.waiting import PATIENCE
 
 RATE = 16000
+NOW = 1000.0  # any time
 ENDLESS = Path(__file__).parents[1].joinpath("record_endlessly.py")
 
 
@@ -60,7 +61,7 @@ def record(folder: Path, samples: list[Sample], **given: Any) -> None:  # noqa: 
 
 def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs) -> None:
     folder = tmp_path / "out"
-    given = take(monotonic(), 3.0)
+    given = take(NOW, 3.0)
     record(folder, given)
     dataset = read_dataset(folder)
     recorded = Recorded(folder, dataset.examples)
@@ -84,7 +85,7 @@ def test_what_is_recorded_is_read_back_bit_for_bit(tmp_path: Path, specs: Specs)
 
 
 def test_an_example_is_a_sound_and_a_picture_that_anyone_can_decode(tmp_path: Path) -> None:
-    given = take(monotonic(), 2.0)
+    given = take(NOW, 2.0)
     record(tmp_path, given, split="eval", labels=("clap",), seconds=10.0)
     (example,) = read_dataset(tmp_path).examples
     assert (example.split, example.labels, example.value("text")) == ("eval", ("clap",), "caption 1, häß")
@@ -102,7 +103,7 @@ def test_an_example_is_a_sound_and_a_picture_that_anyone_can_decode(tmp_path: Pa
 
 def test_an_array_that_is_filled_again_is_recorded_as_it_was(tmp_path: Path) -> None:
     buffer = np.zeros((32, 32, 3), np.uint8)
-    with Recording(tmp_path / "out", {}, seconds=60.0) as out:
+    with Recording(tmp_path / "out", {}, seconds=60.0, clock=VirtualClock()) as out:
         for i in range(4):
             buffer[:] = 10 * i
             out.put(Sample("video", buffer, out.began + i / 10))
@@ -112,9 +113,9 @@ def test_an_array_that_is_filled_again_is_recorded_as_it_was(tmp_path: Path) -> 
 
 
 def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> None:
-    first = take(monotonic(), 1.0, seed=1)
+    first = take(NOW, 1.0, seed=1)
     record(tmp_path, first, split="train", labels=("one",))
-    second = take(monotonic(), 1.0, seed=2)
+    second = take(NOW, 1.0, seed=2)
     record(tmp_path, second, split="train", labels=("two",))
     dataset = read_dataset(tmp_path)
     assert [e.id for e in dataset.examples] == [f"{i:06d}" for i in range(len(dataset.examples))]
@@ -134,7 +135,7 @@ def test_a_recording_goes_on_as_another_take(tmp_path: Path, specs: Specs) -> No
 
 
 def test_where_examples_are_left_out_everything_restarts(tmp_path: Path, specs: Specs) -> None:
-    given = take(monotonic(), 3.0)
+    given = take(NOW, 3.0)
     record(tmp_path, given, seconds=0.5)
     examples = read_dataset(tmp_path).examples
     kept = [*examples[:2], *examples[4:]]
@@ -197,9 +198,9 @@ def test_what_came_before_the_first_sample_is_reported_at_the_beginning(tmp_path
 
 
 def test_what_nobody_read_in_time_is_reported(tmp_path: Path) -> None:
-    with Recording(tmp_path / "out", {"audio": (16000,)}) as recording:
-        recording.put(Sample("text", "one", monotonic(), lost=2))
-        recording.put(Sample("text", "two", monotonic(), lost=3))
+    with Recording(tmp_path / "out", {"audio": (16000,)}, clock=VirtualClock()) as recording:
+        recording.put(Sample("text", "one", recording.began, lost=2))
+        recording.put(Sample("text", "two", recording.began, lost=3))
     recorded = Recorded(tmp_path / "out", read_dataset(tmp_path / "out").examples)
     reported = [p.text.split(": ") for p in recorded.events if p.kind == "dropped"]
     assert {why for why, _ in reported} == {"they came faster than they were read"}
@@ -209,7 +210,7 @@ def test_what_nobody_read_in_time_is_reported(tmp_path: Path) -> None:
 def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothing(
     tmp_path: Path, specs: Specs
 ) -> None:
-    begin, wave = monotonic() + 5, np.full(1600, 0.5, np.float32)
+    begin, wave = NOW, np.full(1600, 0.5, np.float32)
     empty = np.zeros(0, np.float32)
     given = [
         (wave, 0.1, True),
@@ -226,14 +227,14 @@ def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothin
 
 
 def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
-    recording = Recording(tmp_path / "a", {"audio": (RATE,)})
-    recording.put(Sample("audio", np.zeros((2, 800), np.float32), monotonic()))
+    recording = Recording(tmp_path / "a", {"audio": (RATE,)}, clock=VirtualClock())
+    recording.put(Sample("audio", np.zeros((2, 800), np.float32), recording.began))
     with pytest.raises(RecordingError, match=r"ValueError: .* 0 segments"):
         recording.close()
 
 
 def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path: Path) -> None:
-    begin, rng = monotonic() + 5, np.random.default_rng(0)
+    begin, rng = NOW, np.random.default_rng(0)
     tone = (0.5 * np.sin(2 * np.pi * 440 * np.arange(3 * RATE) / RATE)).astype(np.float32)
     given = [Sample("audio", tone[i * 800 : (i + 1) * 800], begin + (i + 1) / 20, i == 0) for i in range(60)]
     picture = rng.integers(0, 256, (48, 64, 3), dtype=np.uint8)
@@ -262,7 +263,7 @@ def test_a_recording_of_another_form_is_replayed_as_the_audit_converts(tmp_path:
 
 
 def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Path, specs: Specs) -> None:
-    given = [s for s in take(monotonic(), 2.6) if s.modality != "text"]
+    given = [s for s in take(NOW, 2.6) if s.modality != "text"]
     record(tmp_path, given)
     draw = np.random.default_rng(0)
     # A boundary of segments may fall between the first sound and the first picture.
@@ -278,7 +279,7 @@ def test_every_window_of_an_own_take_decodes_and_is_of_its_seconds(tmp_path: Pat
 
 def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
     wave = np.full(RATE, 0.5, np.float32)
-    with Recording(tmp_path, {"audio": (RATE,)}, seconds=1.0) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}, seconds=1.0, clock=VirtualClock()) as out:
         begin = out.began + 5.0
         picture = np.zeros((8, 8, 3), np.uint8)
         for time in (begin - 100_000, begin - 3600, float("nan"), float("inf"), -float("inf")):
@@ -286,7 +287,7 @@ def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
         out.put(Sample("video", picture, begin + 0.2))
         out.put(Sample("video", picture, begin - 4.0))  # late, but not absurd
         for _ in range(10):
-            out.put(Sample("text", "one", monotonic() + 3600))
+            out.put(Sample("text", "one", out.began + 3600))
         out.put(Sample("audio", wave, begin + 1.0 - 1e-4, cut=True))
     reported = (tmp_path / "events.jsonl").read_text()
     assert "its clock is behind: 2 samples are lost" in reported
@@ -300,7 +301,7 @@ def test_a_sample_of_another_age_moves_no_segment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("time", ["Infinity", "-Infinity", "NaN", "1e300", "1e9", "-1e9"])
 def test_a_recorded_time_that_cannot_be_is_refused(tmp_path: Path, specs: Specs, time: str) -> None:
-    record(tmp_path, [Sample("text", "one", monotonic() + 5)])
+    record(tmp_path, [Sample("text", "one", NOW)])
     path = tmp_path / "segments" / "000000.jsonl"
     header, line = path.read_text().splitlines()
     path.write_text(f"{header}\n{line.replace(str(json.loads(line)['time']), time)}\n")
@@ -310,7 +311,7 @@ def test_a_recorded_time_that_cannot_be_is_refused(tmp_path: Path, specs: Specs,
 
 def test_an_id_leads_to_no_file_outside(tmp_path: Path) -> None:
     folder = tmp_path / "out"
-    record(folder, [Sample("text", "one", monotonic())])
+    record(folder, [Sample("text", "one", NOW)])
     for place in (tmp_path / "x.jsonl", folder / "x.jsonl"):
         place.write_bytes((folder / "segments" / "000000.jsonl").read_bytes())
     index = (folder / "index.jsonl").read_text()
@@ -334,21 +335,21 @@ def test_two_at_a_time_cannot_use_one_folder(tmp_path: Path) -> None:
         "except RecordingError as error: print(error)\n"
     )
     command = [sys.executable, "-c", script, str(tmp_path / "out")]
-    with Recording(tmp_path / "out", {"audio": (RATE,)}) as out:
+    with Recording(tmp_path / "out", {"audio": (RATE,)}, clock=VirtualClock()) as out:
         (tmp_path / "out" / "segments" / "000000.mkv.partial").touch()
         with pytest.raises(RecordingError, match="in use by another recording"):
             Recording(tmp_path / "out", {"audio": (RATE,)})
         refused = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert refused == f"{tmp_path / 'out'}: is in use by another recording; name another folder\n"
         assert list((tmp_path / "out" / "segments").glob("*.partial")), "what the first one writes is its own"
-        out.put(Sample("text", "one", monotonic()))
+        out.put(Sample("text", "one", out.began))
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == ""
     assert [e.value("text") for e in read_dataset(tmp_path / "out").examples] == ["one"]
 
 
 def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, specs: Specs) -> None:
     rng = np.random.default_rng(0)
-    with Recording(tmp_path, {"audio": (RATE,)}, split="eval", labels=["clap"]) as out:
+    with Recording(tmp_path, {"audio": (RATE,)}, split="eval", labels=["clap"], clock=VirtualClock()) as out:
         begin = out.began + 5.0
         given = [
             Sample(
@@ -371,7 +372,7 @@ def test_a_short_rest_is_replayed_and_is_no_labelled_example(tmp_path: Path, spe
 
 @pytest.mark.parametrize("split", ["train", "calibrate", "eval"])
 def test_what_is_shorter_than_a_segment_is_an_example(split: str, tmp_path: Path) -> None:
-    record(tmp_path, take(monotonic(), 1.0), seconds=10.0, split=split, labels=("clap",))
+    record(tmp_path, take(NOW, 1.0), seconds=10.0, split=split, labels=("clap",))
     assert len(read_dataset(tmp_path).split(split)) == 1
 
 
@@ -407,7 +408,7 @@ def test_files_are_on_the_disk_before_the_index_names_them(
         synced.append(Path(f"/proc/self/fd/{number}").resolve().name)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    record(tmp_path, take(monotonic(), 0.5), seconds=10.0)
+    record(tmp_path, take(NOW, 0.5), seconds=10.0)
     order = [name for name in synced if name != "events.jsonl"]
     assert order == ["000000.mkv.partial", "000000.jsonl.partial", "segments", "index.jsonl"]
 
@@ -422,7 +423,7 @@ def test_a_place_in_a_file_never_ends_where_it_begins(end: float) -> None:
 def test_a_line_that_a_power_cut_broke_off_costs_that_line_only(
     tmp_path: Path, specs: Specs, name: str
 ) -> None:
-    record(tmp_path, take(monotonic(), 2.0))
+    record(tmp_path, take(NOW, 2.0))
     whole = (tmp_path / name).read_bytes()
     before = read_dataset(tmp_path).examples
     last = whole[:-1].rfind(b"\n") + 1
@@ -436,7 +437,7 @@ def test_a_line_that_a_power_cut_broke_off_costs_that_line_only(
             assert list(Recorded(tmp_path, dataset.examples).samples(specs))
             assert len(Recorded(tmp_path, dataset.examples).events) == (3 if lost else 2)
     (tmp_path / "segments" / "000099.mkv.partial").write_bytes(b"half")
-    record(tmp_path, take(monotonic(), 0.5))  # it is mended and goes on
+    record(tmp_path, take(NOW, 0.5))  # it is mended and goes on
     dataset = read_dataset(tmp_path)
     assert not dataset.skipped
     assert not list(tmp_path.rglob("*.partial"))
@@ -462,6 +463,7 @@ def whole(folder: Path, committed: int) -> None:
             assert np.all(sample.data == round(sample.time * 1e6) % 256)
 
 
+@pytest.mark.real
 @pytest.mark.parametrize("attempt", [0, 2, 5])
 def test_a_kill_at_any_moment_leaves_every_committed_segment(tmp_path: Path, attempt: int) -> None:
     with endless(tmp_path / "out") as process:
@@ -475,6 +477,7 @@ def test_a_kill_at_any_moment_leaves_every_committed_segment(tmp_path: Path, att
     whole(tmp_path / "out", committed)
 
 
+@pytest.mark.real
 def test_a_full_disk_stops_the_recording_and_leaves_what_it_had(tmp_path: Path) -> None:
     def small_files() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # the index is the file that grows
@@ -517,9 +520,9 @@ def test_a_recording_is_private(tmp_path: Path, *, of_the_user: bool) -> None:
 def record_take(folder: Path, *modalities: str, rate: int = 16000, size: tuple[int, int] = (32, 32)) -> None:
     """Record one sample of each modality as a separate take."""
     data = {"audio": np.zeros(800, np.float32), "video": np.zeros((*size, 3), np.uint8), "text": "a \u2028 b"}
-    with Recording(folder, {"audio": (rate,), "video": size}, seconds=60.0) as out:
+    with Recording(folder, {"audio": (rate,), "video": size}, seconds=60.0, clock=VirtualClock()) as out:
         for modality in modalities:
-            out.put(Sample(modality, data[modality], monotonic(), cut=True))  # type: ignore[arg-type]
+            out.put(Sample(modality, data[modality], out.began, cut=True))  # type: ignore[arg-type]
 
 
 def read(folder: Path, specs: Specs) -> Recorded:
@@ -533,8 +536,8 @@ def test_a_take_of_another_form_is_refused_where_one_was_recorded(tmp_path: Path
         record_take(tmp_path, "video", size=(24, 32))
     with pytest.raises(RecordingError, match="audio at 16000 Hz"):
         record_take(tmp_path, "audio", rate=8000)
-    with Recording(tmp_path, {"audio": (16000,)}) as out:  # who does not say what size the pictures will have
-        out.put(Sample("video", np.zeros((24, 32, 3), np.uint8), monotonic()))
+    with Recording(tmp_path, {"audio": (16000,)}, clock=VirtualClock()) as out:  # of any size of pictures
+        out.put(Sample("video", np.zeros((24, 32, 3), np.uint8), out.began))
     recorded = read(tmp_path, specs)
     sizes = [s.header.form["video"] for s in recorded.segments if "video" in s.example.modalities]
     assert sizes == [(32, 32), (24, 32)], "each segment is converted from its own form"

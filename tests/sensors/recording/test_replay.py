@@ -2,7 +2,6 @@
 
 from dataclasses import replace
 from threading import active_count
-from time import sleep
 from typing import Any
 
 import numpy as np
@@ -24,6 +23,7 @@ from sensemble_sensors.sensor import Sample
 
 from tests.sensors.reading import read_all
 from tests.sensors.studio import Specs, Studio
+from tests.waiting import wait_until
 
 
 def data(stream: list[Sample], modality: str) -> list[Any]:
@@ -196,8 +196,9 @@ def test_a_sensor_opened_late_misses_nothing_of_what_was_played_since_it_was_han
     path = studio.write("clip.mkv", studio.frames(6))
     replay = MediaReplay(path, specs)
     sensor = replay.sensor("video")
+    before = active_count()
     with replay:
-        sleep(0.3)
+        wait_until(lambda: active_count() == before)  # all was played
         sensor.open(specs["video"])
         frames = data(read_all(sensor), "video")
     np.testing.assert_array_equal(frames, decode_video(path, 8, 6, (32, 32)))

@@ -4,11 +4,11 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from time import monotonic
 
 import numpy as np
 import pytest
 from sensemble_sensors import Recorded, Recording, Sample, read_dataset
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.recording.editing import edit_index, set_splits
 from sensemble_sensors.recording.takes import Take, delete_take, read_takes, relabel_take
@@ -26,9 +26,9 @@ def record(
     pictures: bool = True,
 ) -> int:
     """Record sound and perhaps pictures for some seconds, in no time; return the number of the take."""
-    begin = monotonic() + 5
     form = {"audio": (RATE,)}
-    with Recording(folder, form, split=split, labels=labels, background=background) as out:
+    clock = VirtualClock()
+    with Recording(folder, form, split=split, labels=labels, background=background, clock=clock) as out:
         begin = out.began + 5  # at a whole second of the take, so the number of segments is known
         for i in range(round(10 * seconds)):
             out.put(Sample("audio", np.full(RATE // 10, i / 100, np.float32), begin + i / 10, cut=i == 0))
