@@ -50,8 +50,8 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 def once() -> Once:
     """Have a function write a folder of a name; return its path. Read only.
 
-    It is written once for all workers of xdist, and for later runs until a source of a distribution, a part of
-    the tests or a version changes.
+    It is written once for all workers of xdist, and for later runs until a source, a part of the tests or a
+    version changes.
     """
     made_from = hashlib.sha256(f"{sys.version} {version('torch')} {version('executorch')}".encode())
     folders = [*ROOT.glob("*/src"), ROOT / "runtime" / "native", ROOT / "tests"]
