@@ -75,8 +75,6 @@ import sys
 from pathlib import Path
 import numpy as np
 from sensemble_runtime.executors import executor
-
-from tests.conftest import Once
 bundle, folder = map(Path, sys.argv[1:])
 for window in sorted(folder.glob("*.npy")):
     encoder = executor.load(bundle / window.stem / "encoder.pte", "executorch-xnnpack")
