@@ -20,6 +20,7 @@ print(os.environ["GOMP_SPINCOUNT"], {"torch._dynamo", "torch.distributed.fsdp"} 
 """
 
 
+@pytest.mark.real
 def test_torch_loads_its_library_with_it_and_no_compiler_nor_what_ranks_share(tmp_path: Path) -> None:
     environment = {name: value for name, value in os.environ.items() if name not in {_SET, "OMP_WAIT_POLICY"}}
     done = subprocess.run(

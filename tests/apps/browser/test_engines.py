@@ -29,7 +29,7 @@ PROGRAMS = [
     pytest.param("firefox-esr", marks=pytest.mark.needs("firefox-esr")),
     pytest.param(f"xvfb-run -a {WEBKIT}", marks=pytest.mark.needs("webkit")),
 ]
-SLOW = 120.0  # seconds
+SLOW = 600.0  # seconds
 _FAKES = """user_pref("media.navigator.streams.fake", true);
 user_pref("media.navigator.permission.disabled", true);
 user_pref("media.autoplay.default", 0);

@@ -72,6 +72,7 @@ def test_two_bundles_are_audited_to_be_compared(
     assert (tmp_path / "page.html").is_file()
 
 
+@pytest.mark.real
 def test_the_workflow_of_the_gate_runs(
     bundle_folder: Path, many: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -18,6 +18,7 @@ def copied(demo: DemoRun, tmp_path: Path) -> Path:
     return Path(shutil.copytree(demo.folder / "bundle", tmp_path / "bundle"))
 
 
+@pytest.mark.real
 def test_who_trusts_a_key_runs_only_what_it_signed(
     copied: Path, dataset_folder: Path, tmp_path: Path, refusal: Refusal, here: Sensemble
 ) -> None:
@@ -45,6 +46,7 @@ def test_who_trusts_a_key_runs_only_what_it_signed(
         assert result.returncode == 0, result.stderr
 
 
+@pytest.mark.real
 def test_a_module_in_the_folder_where_one_stands_is_not_run(
     copied: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

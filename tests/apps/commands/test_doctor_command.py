@@ -14,6 +14,7 @@ from tests.waiting import PATIENCE
 SoundServer = Any
 
 
+@pytest.mark.real
 def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemble) -> None:
     result = sensemble("doctor")
     assert (result.returncode, result.stderr) == (0, "")
@@ -27,6 +28,7 @@ def test_doctor_says_what_is_here_and_what_to_do_for_the_rest(sensemble: Sensemb
     assert all(len(words) > 4 for words in findings.values() if words[0] == "missing")
 
 
+@pytest.mark.real
 def test_doctor_names_an_executor_that_cannot_be_loaded(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sensemble: Sensemble
 ) -> None:

@@ -106,6 +106,7 @@ def trained(*arguments: str | Path) -> dict[str, object]:
     return config
 
 
+@pytest.mark.real
 def test_audioset_runs_whole_from_scratch_and_kinetics_begins_with_its_encoders(
     clips: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -126,6 +127,7 @@ GIVEN = [argument for m, source in ENCODERS.items() for argument in ("--encoder"
 
 
 @pytest.mark.usefixtures("lowered_once")
+@pytest.mark.real
 def test_instant_writes_a_bundle_and_says_how_right_it_is_about_takes_left_out(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

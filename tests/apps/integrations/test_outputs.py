@@ -30,6 +30,7 @@ def kinds(argument, bundle):
 """
 
 
+@pytest.mark.real
 def test_an_output_of_another_package(
     bundle_folder: Path, dataset_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

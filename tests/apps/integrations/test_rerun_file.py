@@ -15,8 +15,9 @@ from sensemble_sensors.media.dataset import read_dataset
 from tests.apps.commands.test_run_command import predictions
 from tests.apps.conftest import Refusal, Sensemble
 from tests.apps.served import running, wait_for_state
+from tests.waiting import PATIENCE
 
-pytestmark = pytest.mark.needs("rerun")
+pytestmark = [pytest.mark.real, pytest.mark.needs("rerun")]
 
 # A process whose files may hold so many bytes; the error differs from that of a full disk in its words only.
 CRAMPED = """
@@ -119,7 +120,7 @@ def test_where_the_disk_is_full_it_says_so(
     script = CRAMPED.format(room=room)
     given = ["run", bundle_folder, "--replay", dataset_folder, "--output", f"rerun={path}"]
     command = [sys.executable, "-c", script, *given]
-    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=120)
+    result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert result.returncode == status, result.stderr
     assert f"sensemble: {path}: {said} (" in result.stderr
     assert "Traceback" not in result.stderr

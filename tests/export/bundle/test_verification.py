@@ -37,6 +37,7 @@ def copied(exported: Export, tmp_path: Path) -> Path:
     return Path(shutil.copytree(exported.out, tmp_path / "bundle"))
 
 
+@pytest.mark.real
 def test_every_artifact_that_runs_here_is_measured_again(exported: Export, copied: Path) -> None:
     found = {(one.modality, one.target): one for one in verify(copied)}
     assert found.keys() == {(job.modality, job.target) for job in JOBS}
@@ -53,6 +54,7 @@ def test_every_artifact_that_runs_here_is_measured_again(exported: Export, copie
     assert read_manifest(copied / "manifest.json") == exported.manifest  # all that runs here was known
 
 
+@pytest.mark.real
 def test_what_no_machine_had_measured_is_kept(copied: Path) -> None:
     path = copied / "manifest.json"
     forget(copied, "text", "onnx")
@@ -82,6 +84,7 @@ def spoil(bundle: Path, modality: str) -> None:
     (bundle / "manifest.json").write_text(json.dumps(raw), encoding="utf-8")
 
 
+@pytest.mark.real
 def test_what_is_too_far_from_its_encoder_is_named_and_stays_unproved(copied: Path) -> None:
     for modality in ("text", "video"):
         forget(copied, modality, "onnx")

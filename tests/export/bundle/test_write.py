@@ -197,6 +197,7 @@ def test_float_alone_needs_no_calibration(exported: Export, tmp_path: Path) -> N
 
 
 @pytest.mark.usefixtures("lowered")
+@pytest.mark.real
 def test_another_target_joins_a_bundle_of_the_same_model(exported: Export, tmp_path: Path) -> None:
     out, ours = tmp_path / "bundle", [job for job in JOBS if job.target == "executorch-xnnpack"]
     export(exported, out, jobs=ours)
@@ -232,6 +233,7 @@ def test_a_bundle_of_another_model_is_replaced_with_a_warning(
 
 
 @pytest.mark.usefixtures("lowered")
+@pytest.mark.real
 def test_what_a_killed_export_left_is_put_back_or_removed_and_one_that_fails_leaves_no_more(
     exported: Export, tmp_path: Path
 ) -> None:
@@ -285,6 +287,7 @@ def test_what_ships_holds_no_windows_and_names_the_tools(exported: Export) -> No
 
 
 @pytest.mark.usefixtures("lowered")
+@pytest.mark.real
 def test_a_float_program_that_is_not_its_encoder_is_refused(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -301,6 +304,7 @@ def test_a_float_program_that_is_not_its_encoder_is_refused(
 
 
 @pytest.mark.usefixtures("lowered")
+@pytest.mark.real
 def test_an_interrupt_between_the_renames_leaves_the_previous_bundle(
     exported: Export, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

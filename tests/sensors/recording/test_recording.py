@@ -483,7 +483,7 @@ def test_a_full_disk_stops_the_recording_and_leaves_what_it_had(tmp_path: Path) 
         resource.setrlimit(resource.RLIMIT_FSIZE, (3000, 3000))  # the index is the file that grows
 
     with endless(tmp_path / "out", limit=small_files) as process:
-        output, errors = process.communicate(timeout=120)
+        output, errors = process.communicate(timeout=PATIENCE)
     assert process.returncode == 1
     assert "cannot be written (File too large)" in errors.splitlines()[-1]
     committed = len(output.splitlines()) - 1

@@ -24,7 +24,7 @@ from sensemble_train.digits.sentences import sentences
 from sensemble_train.digits.voices import SIDES, WORDS
 from sensemble_train.models.infer_spec import describe
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -147,7 +147,7 @@ def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
         worker = next(child for child in children(built.pid) if children(child))
         try:
             os.kill({"parent": built.pid, "worker": worker, "all": -built.pid}[to], number)
-            said = built.communicate(timeout=60)[1]  # which ends with the last process
+            said = built.communicate(timeout=PATIENCE)[1]  # which ends with the last process
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(built.pid, signal.SIGKILL)

@@ -154,6 +154,7 @@ def test_the_target_of_a_token_is_the_patch_that_it_was_made_of() -> None:
     torch.testing.assert_close(mae.view("video", batch).targets[:1], expected)
 
 
+@pytest.mark.real
 def test_reconstruction_falls_and_the_encoders_are_a_model_with_one_shared_block(tmp_path: Path) -> None:
     """Films, tones and words are of two kinds, so that modalities can help each other."""
     torch.manual_seed(0)

@@ -17,6 +17,8 @@ from tests.train.experiments.test_settings import experiment_for, shipped
 from tests.train.recipe.test_recipe import EVERY, config_for, weights
 from tests.train.tiny import dark_and_bright, write_index
 
+pytestmark = pytest.mark.real
+
 TRAINED = ("video", "audio+text+video")
 
 

@@ -18,6 +18,8 @@ from tests.losses import read_losses
 from tests.train.recipe.test_recipe import EVERY, config_for, link
 from tests.train.tiny import Line, dark_and_bright, write_index
 
+pytestmark = pytest.mark.real
+
 
 def experiment_for(folder: Path, *train: str) -> Experiment:
     return experiment_of(config_for(folder, *train))

@@ -39,6 +39,7 @@ def config(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Config]:
         )
 
 
+@pytest.mark.real
 def test_a_run_trains_adapters_and_unfrozen_blocks_alone_and_another_seed_embeds_nothing(
     config: Config, tmp_path: Path
 ) -> None:

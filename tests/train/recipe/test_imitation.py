@@ -48,6 +48,7 @@ def embedded(model: Model, config: Config) -> torch.Tensor:
         return torch.stack(list(model.embed(features.inputs).values()))
 
 
+@pytest.mark.real
 def test_small_encoders_embed_as_the_teachers_do_and_take_no_specialists(
     config: Config, teacher: Path, tmp_path: Path
 ) -> None:

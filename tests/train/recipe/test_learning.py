@@ -3,6 +3,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 import torch
 from sensemble_runtime.auditing.robustness import summary
 from sensemble_train.data.clips import Clips
@@ -23,6 +24,8 @@ from sensemble_train.training.loop import Loop
 from torch import Tensor
 
 from tests.train.tiny import STEM, tiny_model
+
+pytestmark = pytest.mark.real
 
 KINDS, PEOPLE = 4, 6
 TUNING = FinetuneConfig(steps=40, batch=32, warmup=4, learning_rate=1e-3)
