@@ -15,7 +15,7 @@ from sensemble_train.recipe.estimate import estimate
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig
 from torch import Tensor
 
-from tests.train.tiny import dark_and_bright, write_index
+from tests.train.tiny import Line, dark_and_bright, write_index
 
 
 def dataset(**counts: int) -> Dataset:
@@ -79,7 +79,9 @@ def test_an_estimate_times_each_stage(tmp_path: Path, monkeypatch: pytest.Monkey
         return forward(self, *arguments)
 
     monkeypatch.setattr(Backgrounds, "forward", noted)
-    folder = write_index(tmp_path, dark_and_bright(tmp_path))
+    lines = dark_and_bright(tmp_path)
+    nothing: list[Line] = [{"split": "train", "labels": [], "background": True, "text": "a cat"}] * 2
+    folder = write_index(tmp_path, lines + nothing)
     config = Config(
         str(folder),
         ("video", "audio+text+video"),
@@ -92,6 +94,7 @@ def test_an_estimate_times_each_stage(tmp_path: Path, monkeypatch: pytest.Monkey
     assert {"pretrain", "subset video"} <= with_backgrounds
     assert [(stage.name, stage.steps) for stage in found] == [
         ("decode", 8 + 4 + 4 + 4),
+        ("backgrounds", 1),
         ("pretrain", 1000),
         ("masd video", 500),
         ("subset video", 500),
@@ -101,4 +104,4 @@ def test_an_estimate_times_each_stage(tmp_path: Path, monkeypatch: pytest.Monkey
     ]
     assert all(stage.seconds == stage.steps * stage.step_seconds > 0 for stage in found)
     assert sorted(tmp_path.rglob("*")) == before
-    assert len(read_dataset(folder).examples) == 16
+    assert len(read_dataset(folder).examples) == 18

@@ -1,6 +1,7 @@
 """Estimate of a run's time on this machine: a few real steps of each stage are timed."""
 
 from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,6 +17,7 @@ from sensemble_train.recipe.recipe import Recipe
 from sensemble_train.recipe.run_folder import SCORED
 
 _TIMED = 4  # steps of a stage
+_BACKGROUND = "background"  # at the end of the names of the stages that read these
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +51,12 @@ def estimate(
     with TemporaryDirectory() as folder:
         timed.run(Path(folder), watch, dataset)
     every, few = sum(map(len, timed.chosen.values())), sum(map(len, timed.few.values()))
-    sources = [sum(times) for stage, times in took.items() if stage.startswith(("decode ", "embed "))]
-    found = [StageEstimate("decode", every, sum(sources) / few)]
+    sources = {stage: _decoding(times) for stage, times in took.items() if stage.startswith("decode ")}
+    sources |= {stage: sum(times) for stage, times in took.items() if stage.startswith("embed ")}
+    once = [seconds for stage, seconds in sources.items() if stage.endswith(_BACKGROUND)]
+    found = [StageEstimate("decode", every, (sum(sources.values()) - sum(once)) / few)]
+    if once:  # all of them are read here, too
+        found.append(StageEstimate("backgrounds", 1, sum(once)))
     tuning = config.finetune.length(len(timed.chosen["train"]))
     for stage, times in took.items():
         if stage == "pretrain" or stage.startswith(("masd ", "specialist ", "subset ")):
@@ -58,6 +64,12 @@ def estimate(
             found.append(StageEstimate(stage, steps, sum(times[1:]) / (_TIMED - 1)))  # the first is slow
     scored = len(timed.train_sets) * sum(len(timed.chosen[split]) for split in SCORED)
     return (*found, StageEstimate("score", scored, sum(took["embed"]) / len(timed.few["train"])))
+
+
+def _decoding(times: Sequence[float]) -> float:
+    """Return the seconds of a stage without what came before its first report, such as loading encoders."""
+    rest = times[1:]
+    return sum(rest) * len(times) / len(rest) if rest else times[0]
 
 
 class _Timed(Recipe):
