@@ -59,7 +59,9 @@ def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_pro
     jobs, unfitted = _jobs(model, ["onnx"]), Calibration(RISK, _NEVER, 0, REDUNDANT, {}, {})
     with staged_store(model, Path(out), windows, shown) as store:
         store.make(jobs, progress)
-        return place(store, jobs, Path(out), Origin((), METHOD, ""), unfitted, {})
+        return place(
+            store, jobs, Path(out), Origin((), METHOD, ""), store.model.description.specs, unfitted, {}
+        )
 
 
 def _noise(spec: InputSpec, source: torch.Generator) -> Tensor:
@@ -113,7 +115,15 @@ def export_instant(
         store.head = replace(store.head, familiarity=found.familiarity)
         calibration = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
         origin = Origin(model.modalities, METHOD, dataset)
-        return place(store, jobs, out, origin, calibration, scores.subsets if scores else {})
+        return place(
+            store,
+            jobs,
+            out,
+            origin,
+            store.model.description.specs,
+            calibration,
+            scores.subsets if scores else {},
+        )
 
 
 def _jobs(model: Model, targets: Sequence[str]) -> list[Job]:

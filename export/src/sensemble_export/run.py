@@ -31,7 +31,7 @@ from sensemble_export.bundle.write import Origin, float_jobs, staged_store, writ
 from sensemble_export.errors import RunFolderError
 from sensemble_export.lowering.targets import Job, needs_ranges, plan
 from sensemble_export.measuring.artifact_store import ArtifactStore
-from sensemble_export.measuring.calibration import NOTHING, FittedOn, StreamInput
+from sensemble_export.measuring.calibration import NOTHING, FittedOn, StreamInput, finer
 from sensemble_export.measuring.examples import (
     EVALUATED,
     calibrate_examples,
@@ -225,7 +225,7 @@ def _heard(model: Model, dataset: Dataset, progress: Progress) -> tuple[list[Str
     found = list[StreamInput]()
     for done, stream in enumerate(chosen, start=1):
         ends, windows = dict[str, list[float]](), dict[str, list[Tensor]]()
-        for m, window in windows_of(stream, specs):
+        for m, window in windows_of(stream, finer(specs)):
             ends.setdefault(m, []).append(window.time)
             windows.setdefault(m, []).append(as_input(window.data, specs[m], model.tokenizer))
         hours = seconds(stream, dataset.declared) / 3600

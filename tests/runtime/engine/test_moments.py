@@ -8,10 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
-from sensemble_runtime.engine.answer import NONE
+from sensemble_runtime.engine.answer import NONE, Fused, fused
 from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline
 from sensemble_sensors.supervision.events import Event
 
+from tests.runtime.answering import classifier, window
 from tests.runtime.engine.script import LABELS, STRANGE
 from tests.runtime.engine.test_familiarity import LIE, Show
 
@@ -142,3 +143,20 @@ def test_what_nobody_learned_begins_nothing_and_ends_what_went_on() -> None:
     show.see(6)
     show.see(6, "video", STRANGE)
     assert [one.kind for one in moments(show)] == ["began", "ended"]
+
+
+def test_what_is_unfamiliar_speaks_against_a_moment_and_what_is_covered_does_not() -> None:
+    asked = classifier(familiar=-1.0, near=-5.0)
+
+    def of(**said: np.ndarray) -> Fused:
+        evidence = {m: asked.evidence(m, one[np.newaxis]) for m, one in said.items()}
+        return fused(asked, evidence, tuple(sorted(said)))
+
+    sees, talk, covered = window(1, 7, known=2.0), window(1, 3, known=-0.5), window(1, 3, known=-9.0)
+    alone, both, dark = of(video=sees), of(audio=talk, video=sees), of(audio=covered, video=sees)
+    assert both.classes == pytest.approx(alone.classes), "an unfamiliar sound has no opinion of the classes"
+    assert (both.known[0], alone.known[0]) == (0.0, 2.0)
+    assert both.heard[:, 0].tolist() == [True, True]
+    assert dark.known[0] == alone.known[0]
+    assert dark.heard[:, 0].tolist() == [False, True]
+    assert of(audio=covered).known[0] == NONE

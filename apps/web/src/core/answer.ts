@@ -1,16 +1,17 @@
 // The answer of a set of sensors: the runtime's `engine/answer.py`, which explains it.
 
-import { believe, likeliest, RARE, strangeOf } from "./belief";
+import { believe, likeliest, RARE, STRANGE, strangeOf } from "./belief";
 import { opinionOf, type Classifier, type Evidence } from "./classifier";
 import { Opinion, type Doubt } from "./opinion";
 
-const NONE = -20; // the log-odds of a known scene where no sensor is familiar
+const NONE = -20; // the log-odds of a known scene where no sensor sees or hears anything
 
-/** An answer, and its parts: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
+/** An answer, and what a timeline takes of it: the probabilities of the classes if the scene shows one, the log-odds that it does, and the sensors that speak for or against it. */
 export interface Fused {
   opinion: Opinion;
   classes: ArrayLike<number>;
   known: number;
+  heard: string[];
 }
 
 /** Return the answer of the sensors of a subset alone, by what a window of each says; one that `lies` lacks lies as any does. */
@@ -23,13 +24,20 @@ export function fused({ labels, threshold, task, redundancy }: Classifier, evide
   const live = subset.filter((modality) => evidence.get(modality)!.familiar);
   if (!live.length) {
     const classes = new Float32Array(labels.length).fill(1 / labels.length);
-    return { opinion: new Opinion(classes, threshold, labels, "unfamiliar"), classes, known: NONE };
+    return { opinion: new Opinion(classes, threshold, labels, "unfamiliar"), classes, ...heardOf(evidence, subset) };
   }
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
-  const { probabilities, classes, known } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length);
+  const { probabilities, classes } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length);
   const found = Float32Array.from(probabilities);
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
-  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), classes, known };
+  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), classes, ...heardOf(evidence, subset) };
+}
+
+function heardOf(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[]): { known: number; heard: string[] } {
+  const heard = subset.filter((modality) => evidence.get(modality)!.familiar || !evidence.get(modality)!.far);
+  const floor = heard.length > 1 ? -STRANGE : NONE;
+  const known = heard.reduce((sum, modality) => sum + Math.max(evidence.get(modality)!.known ?? 0, floor), 0);
+  return { known: heard.length ? known : NONE, heard };
 }

@@ -8,19 +8,19 @@ export const RARE = 0.02; // the probability that a sensor lies before any evide
 const SCENE = 2; // seconds that a scene lasts at least
 const LIKELY = 0.5; // the probability from which a sensor is a suspect
 const MARGIN = 1.5; // the excess of a score over its limit that speaks neither for a known scene nor against it
-const STRANGE = 4; // the log-odds by which a strange sensor speaks against one
+export const STRANGE = 4; // the log-odds by which a strange sensor speaks against one
 const LEAST = 0.01; // of an opinion is no evidence
 
 /** The probability of each class. */
 export type Shares = ArrayLike<number>;
 
 /** Return the answer to one input, by what its live sensors say, one at least, and how many others are strange, and its parts: the classes, if it shows one, and the log-odds that it does; the others as `fuse` takes them. */
-export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): { probabilities: Shares; classes: Shares; known: number } {
+export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): { probabilities: Shares; classes: Shares } {
   const classes = fuse(live.map((one) => one.classes), lies, redundancy, task);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
-  if (!excess.length) return { probabilities: classes, classes, known: 0 };
+  if (!excess.length) return { probabilities: classes, classes };
   const known = live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!;
-  return { probabilities: doubted(classes, known, task), classes, known };
+  return { probabilities: doubted(classes, known, task), classes };
 }
 
 /** Return which of the unfamiliar sensors speak against a known scene, by whether each is far and its device: a far one does if an earlier one is far, but none of its own device. */

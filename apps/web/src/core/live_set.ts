@@ -193,12 +193,12 @@ export class LiveSet {
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
     const evidence = new Map(shown.map(({ modality, embedding }) => [modality, { ...classifier.evidence(modality, embedding), familiar: !unfamiliar.includes(modality) }]));
-    const { opinion: whole, classes, known } = fused(classifier, evidence, near, lies);
+    const { opinion: whole, classes, known, heard } = fused(classifier, evidence, near, lies);
     const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
     const suspect = this.suspect(opinions, unfamiliar, live, now);
     const trusted = without(suspect === null ? [] : [suspect], live);
     const embeddings = this.vectors(trusted);
-    if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted));
+    if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted, heard));
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(
       whole,

@@ -48,10 +48,10 @@ export class Timeline {
     this.each = labels.map(() => 0);
   }
 
-  /** Take an answer: its probabilities if the scene shows a class, and the log-odds that it does. */
-  note(time: number, classes: ArrayLike<number>, known: number, sensors: string[]): Happening[] {
+  /** Take an answer: its probabilities if the scene shows a class, the log-odds that it does, the sensors that it names, and those whose threshold counts. */
+  note(time: number, classes: ArrayLike<number>, known: number, sensors: string[], heard = sensors): Happening[] {
     const { sets } = this.calibration;
-    const threshold = (sets[sensors.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) }).threshold;
+    const threshold = (sets[heard.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) }).threshold;
     const elapsed = time - this.answered;
     const isRested = time - this.last > Math.max(REST, 1.5 * elapsed);
     this.answered = time;

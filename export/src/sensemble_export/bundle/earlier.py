@@ -100,11 +100,10 @@ def earlier(model: Model, head: Head, out: Path) -> Earlier | None:
 
 def _is_same(model: Model, head: Head, out: Path, contents: Manifest, own: Head) -> bool:
     described = model.description
-    same = (contents.specs, contents.labels, contents.task) == (
-        described.specs,
-        described.labels,
-        described.task,
-    )
+    specs = {
+        m: replace(s, hop=described.specs[m].hop) for m, s in contents.specs.items() if m in described.specs
+    }
+    same = (specs, contents.labels, contents.task) == (described.specs, described.labels, described.task)
     if not same or own.weight.shape != head.weight.shape or not np.allclose(own.weight, head.weight):
         return False
     return np.allclose(own.bias, head.bias) and all(

@@ -27,6 +27,7 @@ from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors import durable
 from sensemble_sensors.kinds.registry import kind_of
+from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
 from torch import Tensor, from_numpy
@@ -151,11 +152,11 @@ def write_bundle(
     """
     if before is not None and before.is_extended_by({job.target for job in jobs}):
         store.head, contents = before.head, before.manifest
-        return place(store, jobs, out, origin, contents.calibration, contents.audited, before)
-    calibration, scores = fit_calibration(store, jobs, fitted_on)
-    store.head = dataclasses.replace(store.head, familiarity=scores)
-    audited = score_shipped(store, jobs, groups, calibration)
-    return place(store, jobs, out, origin, calibration, audited, before)
+        return place(store, jobs, out, origin, contents.specs, contents.calibration, contents.audited, before)
+    fitted = fit_calibration(store, jobs, fitted_on)
+    store.head = dataclasses.replace(store.head, familiarity=fitted.familiarity)
+    audited = score_shipped(store, jobs, groups, fitted.calibration)
+    return place(store, jobs, out, origin, fitted.specs, fitted.calibration, audited, before)
 
 
 def place(
@@ -163,6 +164,7 @@ def place(
     jobs: Sequence[Job],
     out: Path,
     origin: Origin,
+    specs: Mapping[str, InputSpec],
     calibration: Calibration,
     audited: dict[str, SubsetScore],
     before: Earlier | None = None,
@@ -176,7 +178,7 @@ def place(
         bundle.mkdir()
         entries = {
             m: ModalityEntry(
-                model.description.specs[m],
+                specs[m],
                 {job.target: _place(bundle, job, store.made[job]) for job in jobs if job.modality == m},
             )
             for m in model.modalities

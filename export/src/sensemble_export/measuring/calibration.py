@@ -32,6 +32,7 @@ from sensemble_runtime.bundle.head import KNOWN, Familiarity, Head
 from sensemble_runtime.bundle.manifest import Calibration, Manifest, TimelineCalibration
 from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.media.spans import Span
+from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from torch import Tensor
 
@@ -40,12 +41,17 @@ from sensemble_export.measuring import familiarity
 from sensemble_export.measuring.artifact_store import ArtifactStore
 from sensemble_export.measuring.parity import Floats
 
+GAIN = 0.03
+"""The share of moments that windows twice as often must find more: they cost twice the processor time."""
 LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: the odds of any window do
 
 
 @dataclass(frozen=True, slots=True)
 class StreamInput:
-    """A stream: spans, hours, and by modality when each window ends, [n], and the windows [n, ...]."""
+    """A stream: spans, hours, and by modality when each window ends, [n], and the windows [n, ...].
+
+    They come twice as often as the specs say (`finer`).
+    """
 
     spans: tuple[Span, ...]
     hours: float
@@ -73,15 +79,28 @@ class FittedOn:
 NOTHING = FittedOn()
 
 
-def fit_calibration(
-    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn
-) -> tuple[Calibration, Familiarity | None]:
-    """Fit opinions, familiarity and the threshold to the artifacts of `jobs` that run here."""
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """A calibration, the scores of familiarity, and the specs of a session, whose hops were chosen."""
+
+    calibration: Calibration
+    familiarity: Familiarity | None
+    specs: Mapping[str, InputSpec]
+
+
+def finer(specs: Mapping[str, InputSpec]) -> dict[str, InputSpec]:
+    """Return specs whose windows come twice as often."""
+    return {m: replace(spec, hop=spec.hop / 2) for m, spec in specs.items()}
+
+
+def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> Fitted:
+    """Fit opinions, familiarity, the threshold and the timeline to the artifacts of `jobs` that run here."""
+    specs: Mapping[str, InputSpec] = store.model.description.specs
     clips = data.calibrate
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
     scores = _fit_familiarity(store, jobs, data, known) if data.known else None
     if not known or clips is None or clips.targets is None:
-        return Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores
+        return Fitted(Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores, specs)
     pooled, present = store.logits(known, clips)
     logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
     ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
@@ -106,13 +125,14 @@ def fit_calibration(
     people = people_codes(data.people or [None] * len(clips))
     threshold, count = fit_threshold(said, present, truth, task, people, redundancy)
     fit = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
-    fit = replace(fit, timeline=_fit_timeline(store, jobs, data, fit, scores))
-    if data.plan is None or task == "multi-label":
-        return fit, scores
-    specs = store.model.description.specs
-    return replace(
-        fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, data.wishes)
-    ), scores
+    if (timed := _fit_timeline(store, jobs, data, fit, scores)) is not None:
+        timeline, specs = timed
+        fit = replace(fit, timeline=timeline)
+    if data.plan is not None and task != "multi-label":
+        fit = replace(
+            fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, data.wishes)
+        )
+    return Fitted(fit, scores, specs)
 
 
 def _fit_timeline(
@@ -121,7 +141,8 @@ def _fit_timeline(
     data: FittedOn,
     calibration: Calibration,
     scores: Familiarity | None,
-) -> TimelineCalibration | None:
+) -> tuple[TimelineCalibration, Mapping[str, InputSpec]] | None:
+    """Return the numbers of the timeline and the specs with the hop that is worth its cost."""
     described = store.model.description
     if not data.streams or described.task != "multi-class":
         return None
@@ -134,15 +155,29 @@ def _fit_timeline(
         if any(map(len, parts)):
             rows = store.embed(m, torch.cat(parts), jobs)
             embeddings[m] = np.split(rows, np.cumsum([len(part) for part in parts])[:-1])
-    answers = dict[subsets.Subset, list[Answered]]()
-    for one in data.streams:
-        there = [m for m in one.windows if m in embeddings]
-        windows = {m: StreamWindows(one.ends[m], embeddings[m].pop(0)) for m in there}
-        for subset in subsets.measured(store.model.modalities):
-            if {*subset} <= {*windows}:
-                found = answered(classifier, described.specs, windows, subset, one.spans, one.hours)
-                answers.setdefault(subset, []).append(found)
-    return fit_timeline(answers, data.spans, described.labels, data.false_per_hour)
+    streams = [
+        (one, {m: StreamWindows(one.ends[m], embeddings[m].pop(0)) for m in one.windows if m in embeddings})
+        for one in data.streams
+    ]
+
+    def fitted(specs: Mapping[str, InputSpec], every: int) -> TimelineCalibration | None:
+        answers = dict[subsets.Subset, list[Answered]]()
+        for one, own in streams:
+            windows = {
+                m: StreamWindows(w.ends[::every], w.embeddings[::every]) if specs[m].hop else w
+                for m, w in own.items()
+            }
+            for subset in subsets.measured(store.model.modalities):
+                if {*subset} <= {*windows}:
+                    found = answered(classifier, specs, windows, subset, one.spans, one.hours)
+                    answers.setdefault(subset, []).append(found)
+        return fit_timeline(answers, data.spans, described.labels, data.false_per_hour)
+
+    often = finer(described.specs)
+    seldom, dense = fitted(described.specs, 2), fitted(often, 1)
+    if seldom is None or dense is None:
+        return None
+    return (dense, often) if dense.found >= seldom.found + GAIN else (seldom, described.specs)
 
 
 def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import chain, compress
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,12 +46,14 @@ class Answered:
         times: float64 [T].
         classes: probabilities [T, C] if the scene shows one of the classes.
         known: log-odds [T] that it does.
+        heard: by window, the sensors that speak for or against it, which decide the threshold.
         spans, hours: of the stream.
     """
 
     times: Floats
     classes: Floats
     known: Floats
+    heard: tuple[Subset, ...]
     spans: tuple[Span, ...]
     hours: float
 
@@ -79,7 +81,8 @@ def answered(
                 belief.learn(live, time)
     rule = classifier.redundancy, classifier.task, classifier.threshold
     found = answer(said, present, subset, *rule, lies)
-    return Answered(at.times, found.classes, found.known, spans, hours)
+    heard = tuple(tuple(compress(subset, row)) for row in found.heard.T)
+    return Answered(at.times, found.classes, found.known, heard, spans, hours)
 
 
 def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
@@ -88,6 +91,12 @@ def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[s
     rows = zip(answers.times.tolist(), answers.classes, answers.known.tolist(), strict=True)
     found = [one.step(time, classes, known) for time, classes, known in rows]
     return np.array(found).reshape(-1, len(labels))
+
+
+def margins(answers: Answered, log_odds: Floats, calibration: TimelineCalibration) -> Floats:
+    """Return log-odds [T, C] less the thresholds of the sensors that are heard."""
+    known = {heard: calibration.threshold(heard) for heard in {*answers.heard}}
+    return np.asarray(log_odds - np.array([known[heard] for heard in answers.heard])[:, np.newaxis])
 
 
 def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str]) -> list[Told]:
@@ -151,19 +160,20 @@ def score(
     condition: str = "",
 ) -> StreamScore:
     """Score a set of sensors on streams, at the threshold and along the curve."""
-    log_odds = [odds(one, calibration, labels) for one in streams]
+    above = [margins(one, odds(one, calibration, labels), calibration) for one in streams]
     lasting = states(span for one in streams for span in one.spans)
 
-    def at(threshold: float) -> list[tuple[Answered, list[Told]]]:
-        pairs = zip(streams, log_odds, strict=True)
-        return [(one, told(one.times, own, threshold, labels)) for one, own in pairs]
+    def at(margin: float) -> list[tuple[Answered, list[Told]]]:
+        pairs = zip(streams, above, strict=True)
+        return [(one, told(one.times, own, margin, labels)) for one, own in pairs]
 
-    said = at(calibration.threshold(subsets.parse(subset)))
+    said = at(0.0)
     counts = count(said, lasting)
     curve = []
-    for threshold in thresholds(log_odds):
-        point = count(at(threshold), lasting)
+    for margin in thresholds(above):
+        point = count(at(margin), lasting)
         share = point.found / point.spans if point.spans else None
+        threshold = calibration.threshold(subsets.parse(subset)) + margin
         curve.append(CurvePoint(threshold, share, point.false / point.hours))
     low, high = poisson_interval(counts.false)
     delays = np.array(counts.delays)

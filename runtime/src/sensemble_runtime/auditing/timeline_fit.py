@@ -59,10 +59,12 @@ def fit_timeline(
     lasting = states(span for own in answers.values() for one in own for span in one.spans)
     options = []
     for evidence in EVIDENCE:
-        start = TimelineCalibration(evidence, usual, dwell, asked, {})
-        sets = {subsets.name(one): _threshold(own, start, labels, lasting) for one, own in answers.items()}
-        worth = sum(value for _, value in sets.values())
-        options.append((worth, replace(start, sets={name: found for name, (found, _) in sets.items()})))
+        fitted, worth = TimelineCalibration(evidence, usual, dwell, asked, {}), 0.0
+        for subset in sorted(answers, key=len):  # where fewer are heard, their threshold counts
+            found, value = _threshold(answers[subset], fitted, labels, lasting)
+            fitted = replace(fitted, sets=fitted.sets | {subsets.name(subset): found})
+            worth += value
+        options.append((worth, fitted))
     return max(options, key=lambda option: option[0])[1]
 
 
@@ -72,14 +74,23 @@ def _threshold(
     labels: Sequence[str],
     lasting: Collection[str],
 ) -> tuple[SetThreshold, float]:
-    """Return the threshold of a set and its score: the share found, or the F1 of states."""
+    """Return the threshold of a set and its score: the share found, or the F1 of states.
+
+    `calibration` has those of smaller sets.
+    """
     log_odds = [odds(one, calibration, labels) for one in streams]
+    known = {subsets.parse(name): found.threshold for name, found in calibration.sets.items()}
+    # Where fewer sensors are heard, their threshold counts.
+    fixed = [np.array([known.get(heard, np.nan) for heard in one.heard]) for one in streams]
+    own_odds = [own[np.isnan(at)] for own, at in zip(log_odds, fixed, strict=True)]
     hours = sum(one.hours for one in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
     kept = list[tuple[float, float, Counts]]()
-    for threshold in thresholds(log_odds, _POINTS):  # falling: more is found, and more is false
-        pairs = zip(streams, log_odds, strict=True)
-        said = [(one, told(one.times, own, threshold, labels)) for one, own in pairs]
+    for threshold in thresholds(own_odds, _POINTS):  # falling: more is found, and more is false
+        said = [
+            (one, told(one.times, own - np.where(np.isnan(at), threshold, at)[:, None], 0.0, labels))
+            for one, own, at in zip(streams, log_odds, fixed, strict=True)
+        ]
         counts = count(said, lasting)
         if kept and poisson_bound(counts.false) > allowed:
             break

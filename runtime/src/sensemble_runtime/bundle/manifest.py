@@ -131,6 +131,12 @@ class TimelineCalibration:
     asked: Annotated[float, (1e-6, 1e6)]  # false events an hour that were asked for
     sets: dict[str, SetThreshold]  # by set of sensors, joined with `+`; at least one
 
+    @property
+    def found(self) -> float:
+        """The share of the moments that is found, on average of the sets."""
+        shares = [one.found for one in self.sets.values() if one.found is not None]
+        return sum(shares) / len(shares) if shares else 0.0
+
     def threshold(self, sensors: Iterable[str]) -> float:
         """Return the threshold of a live set; of one that was not fitted, the highest."""
         own = self.sets.get("+".join(sorted(sensors)))

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import RARE, are_strange, believe
+from sensemble_runtime.engine.belief import RARE, STRANGE, are_strange, believe
 from sensemble_runtime.prediction import Doubt, Opinion
 from sensemble_runtime.subsets import Subset
 
@@ -23,7 +23,7 @@ Truths = NDArray[np.bool_]
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
-NONE = -20.0  # the log-odds of a known scene where no sensor is familiar
+NONE = -20.0  # the log-odds of a known scene where no sensor sees or hears anything
 _NOBODY: Mapping[str, Floats | float] = MappingProxyType({})
 
 
@@ -44,10 +44,15 @@ class Answers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fused(Answers):
-    """Answers, and the two parts that they are made of."""
+    """Answers, and what a timeline takes of them.
+
+    A sensor that is unfamiliar has no opinion of the classes, but it speaks against all of them. One that is
+    covered or broken does not. Beside others, none does by more than `STRANGE`: it may look elsewhere.
+    """
 
     classes: Floats  # [N, C], the probabilities if each input shows one of the classes
     known: Floats  # [N], the log-odds that it does; `NONE` without evidence
+    heard: Truths  # [n, N], which sensors speak for or against it
 
 
 def answer(
@@ -79,7 +84,7 @@ def answer(
     chances = np.stack([np.broadcast_to(lies.get(m, RARE), there.shape[1:]) for m in subset])
     opinions = np.stack([one.opinions(task) for one in said])
     probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
-    classes, known = probabilities.astype(np.float64), np.full(there.shape[1], NONE)
+    classes = probabilities.astype(np.float64)
     doubts = np.full(there.shape[1], UNFAMILIAR, np.int8)
     sets, which = np.unique(np.stack([usable, against]), axis=2, return_inverse=True)
     for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
@@ -87,11 +92,15 @@ def answer(
         if live.any():
             some = [one.take(rows) for one in compress(said, live)]
             found = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()))
-            probabilities[rows], classes[rows], known[rows] = found
+            probabilities[rows], classes[rows] = found
             tops = opinions[live][:, rows].argmax(axis=-1)
             unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)
             doubts[rows] = np.where(probabilities[rows].max(axis=1) >= threshold, SURE, unsure)
-    return Fused(probabilities, doubts, threshold, classes, known)
+    heard = there & (usable | ~far)
+    odds = np.stack([np.zeros(there.shape[1]) if one.known is None else one.known for one in said])
+    floor = np.where(heard.sum(axis=0) > 1, -STRANGE, NONE)
+    known = np.where(heard, np.maximum(odds, floor), 0).sum(axis=0)
+    return Fused(probabilities, doubts, threshold, classes, np.where(heard.any(axis=0), known, NONE), heard)
 
 
 def fused(

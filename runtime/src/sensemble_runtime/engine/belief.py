@@ -58,11 +58,10 @@ _LEAST = 0.01  # the share of an opinion spread over all classes: no calibration
 
 def believe(
     live: Sequence[Evidence], lies: Floats, redundancy: float, task: Task, strange: int = 0
-) -> tuple[Floats, Floats, Floats]:
-    """Return the answer to N inputs by n > 0 live modalities, and the two parts that it is made of.
+) -> tuple[Floats, Floats]:
+    """Return the answer to N inputs by n > 0 live modalities, and the same if each shows one of the classes.
 
-    These are the probabilities float [N, C]; the same if each input shows one of the classes; and the
-    log-odds [N] that it does, beside those of any window (`KNOWN`), 0 where nothing tells.
+    Both are probabilities float [N, C].
 
     `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of modalities that
     `are_strange`. Without any, a single live modality is doubted by its log-odds alone.
@@ -70,13 +69,13 @@ def believe(
     classes = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
     scores = [(one.known, one.limit) for one in live if one.known is not None]
     if not scores:
-        return classes, classes, np.zeros(classes.shape[:-1])
+        return classes, classes
     if len(live) == 1 and not strange:
         ((known, _),) = scores
     else:
         excess = [own - max(limit + MARGIN, -KNOWN) for own, limit in scores]
         known = np.sum(excess, axis=0) - STRANGE * strange
-    return doubted(classes, known, task), classes, np.asarray(known)
+    return doubted(classes, known, task), classes
 
 
 def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str | None]) -> Truths:

@@ -5,6 +5,7 @@ Times are given, so equal input gives equal predictions. For one thread at a tim
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
+from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -261,7 +262,9 @@ class LiveSet:
         trusted = self._without((suspect,), live) if suspect else live
         embeddings = {m: vectors[m] for m in trusted}
         if self._timeline:
-            self._happened += self._timeline.note(now, found.classes[0], float(found.known[0]), trusted)
+            heard = tuple(compress(near, found.heard[:, 0]))
+            known = float(found.known[0])
+            self._happened += self._timeline.note(now, found.classes[0], known, trusted, heard)
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspect)

@@ -108,11 +108,21 @@ class Timeline:
         self._answered = -math.inf  # when the newest answer came
 
     def note(
-        self, time: float, classes: Floats, known: float, sensors: tuple[str, ...] = ()
+        self,
+        time: float,
+        classes: Floats,
+        known: float,
+        sensors: tuple[str, ...] = (),
+        heard: tuple[str, ...] | None = None,
     ) -> list[Happening]:
-        """Take an answer: its probabilities [C] if the scene shows a class, and the log-odds that it does."""
+        """Take an answer: its probabilities [C] if the scene shows a class, and the log-odds that it does.
+
+        `sensors` are those that it names, `heard` those whose threshold counts (`answer.Fused`), by default
+        the same.
+        """
         self._answered = time
-        odds, threshold = self._filter.step(time, classes, known), self._calibration.threshold(sensors)
+        threshold = self._calibration.threshold(sensors if heard is None else heard)
+        odds = self._filter.step(time, classes, known)
         return list(self._episodes.step(time, odds, threshold, sensors))
 
     @property
