@@ -29,7 +29,14 @@ from sensemble_runtime.prediction import Prediction
 
 _UNLIKE = "it is unlike what the encoder was trained on"
 _NONE = np.zeros((1, 1))
-_NOTHING = Fused(np.zeros((1, 1), np.float32), np.array([UNFAMILIAR], np.int8), 1.0, _NONE, _NONE[0])
+_NOTHING = Fused(
+    np.zeros((1, 1), np.float32),
+    np.array([UNFAMILIAR], np.int8),
+    1.0,
+    _NONE,
+    _NONE[0],
+    np.zeros((0, 1), bool),
+)
 _ALONE = "it contradicts the others, which agree"
 
 
