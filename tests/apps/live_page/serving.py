@@ -135,12 +135,13 @@ def serving(
     recordings: Path = Path("recordings"),
     others: Sequence[Output] = (),
     demo: bool = False,
+    sparing: bool = False,
 ) -> Iterator[Served]:
     """Serve a session on a free port of the loopback: a replay that never ends, or no sensors at first."""
     access = access or Access()
     player = Replay(examples, bundle.specs, repeated=True) if examples else None
     # The noise of the tests is unlike what any encoder was trained on, and is to be live all the same.
-    with Session(bundle, policy=Policy(unfamiliar="pool"), lasting=True) as session:
+    with Session(bundle, policy=Policy(unfamiliar="pool", sparing=sparing), lasting=True) as session:
         page = SessionPage(session, recordings, monotonic(), others)
         served = Served(session=session, page=page, port=0, secure=access.secure)
         example_at = None if player is None else player.example_at

@@ -34,6 +34,14 @@ def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
     assert summary.lines == []
 
 
+def test_sensors_that_slept_are_summed_up() -> None:
+    summary = RunSummary(virtual=True)
+    story = (0, "attached"), (2, "asleep"), (6, "woken"), (7, "attached"), (8, "asleep"), (10, "woken")
+    for time, kind in story:
+        summary.show(Event(time, kind, "video", "camera 0"))
+    assert "camera 0: asleep 60 % of the time, woken 2 times" in summary.lines
+
+
 def test_percentiles_of_the_ages_are_right_within_two_per_cent() -> None:
     summary, one = RunSummary(virtual=False), np.ones(1, np.float32)
     ages = np.random.default_rng(0).lognormal(-4, 1, 5000)

@@ -33,6 +33,7 @@ _PATHS = {
     "condition": "/api/sensors/{sensor:path}/condition",
     "label": "/api/label",
     "record": "/api/record",
+    "wake": "/api/wake",
 }
 _BODIES: dict[str, dict[str, Any]] = {"condition": {"severity": 3}, "label": {}, "record": {}}
 """The actions whose requests have a body, with the defaults of its fields."""

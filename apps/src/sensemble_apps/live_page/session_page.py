@@ -55,6 +55,7 @@ class SessionPage:
             "condition": self._degrade,
             "label": self._label,
             "record": self._record,
+            "wake": lambda _: self.session.wake(),
         }
         self.actions = {name: partial(self._use, act) for name, act in actions.items()}
 

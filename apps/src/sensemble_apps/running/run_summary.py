@@ -9,7 +9,7 @@ from typing import Any
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.supervision.events import Event
 
-from sensemble_apps.running.view_events import Predicted, ViewEvent
+from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent
 
 
 class _Total:
@@ -72,11 +72,18 @@ class RunSummary:
         self._began: tuple[float, float] | None = None  # the time and processor time at the first answer
         self._encoding: dict[str, _Histogram] = defaultdict(_Histogram)  # seconds a window
         self._gone: dict[str, float] = {}  # since when, of modalities that an answer may still hold
+        self._span: tuple[float, float] | None = None  # the times of the first item and of the newest
+        self._asleep: dict[str, float] = {}  # by sensor, since when it sleeps
+        self._slept: dict[str, float] = defaultdict(float)  # by sensor, seconds
+        self._woken: Counter[str] = Counter()  # by sensor
         self._noticed: list[float] = []  # seconds from a loss to the first answer without the sensor
 
     def show(self, event: ViewEvent) -> None:
         """Count a prediction, or note that a sensor was opened or an encoder failed."""
+        if not isinstance(event, Opened):
+            self._span = self._span[0] if self._span else event.time, event.time
         if isinstance(event, Event):
+            self._note_sleep(event)
             self._opened |= event.kind == "attached"
             self._failed |= event.kind == "encoder failed"
             if event.kind in _GONE and self._began is not None:
@@ -121,6 +128,9 @@ class RunSummary:
             lines.append("nothing was predicted: no sensor gave as much as a window")
         if lost := ", ".join(f"{n} of {m}" for m, n in sorted(self._lost.counts.items()) if n):
             lines.append(f"samples lost because they were read too late: {lost}")
+        for sensor, share in self._shares_asleep().items():
+            woken = f"woken {self._woken[sensor]} times"
+            lines.append(f"{sensor}: asleep {100 * share:.0f} % of the time, {woken}")
         if self._skipped.counts:
             lines.append(f"the duty saved {self._saved}")
         if self._labelled:
@@ -143,8 +153,23 @@ class RunSummary:
             "age_ms": {f"p{share}": round(1e3 * self._ages.percentile(share), 1) for share in (50, 99)},
             "window_ms": {m: round(1e3 * one.percentile(50), 2) for m, one in sorted(self._encoding.items())},
             "windows": dict(sorted(self._encoded.items())),
+            "asleep": {name: round(share, 3) for name, share in self._shares_asleep().items()},
             "noticed_s": [round(seconds, 2) for seconds in self._noticed],
         }
+
+    def _note_sleep(self, event: Event) -> None:
+        if event.kind == "asleep":
+            self._asleep.setdefault(event.sensor, event.time)
+        elif event.sensor in self._asleep:
+            self._slept[event.sensor] += event.time - self._asleep.pop(event.sensor)
+            self._woken[event.sensor] += event.kind == "woken"
+
+    def _shares_asleep(self) -> dict[str, float]:
+        """Return the share of the time that each sensor slept, of those that did."""
+        begin, end = self._span or (0.0, 0.0)
+        names = sorted({*self._slept, *self._asleep})
+        slept = {name: self._slept.get(name, 0.0) + end - self._asleep.get(name, end) for name in names}
+        return {name: seconds / max(end - begin, 1e-9) for name, seconds in slept.items()}
 
     @property
     def _saved(self) -> str:

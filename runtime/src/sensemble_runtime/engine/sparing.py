@@ -77,15 +77,14 @@ class Sparing:
             live: whether the sensors of each place give windows.
             suspect: whether one sensor contradicts the others.
         """
-        found = self.pass_to(time)
         for place in range(self.needed):
-            self._settled[place] |= live[place]
-            if not self._settled[place] and time - self._woken[place] < SETTLING:
+            if live[place] and not self._settled[place]:
+                self._settled[place] = True
                 self._until[place] = max(self._until[place], time + self._hold)
+        found = self.pass_to(time)
         for place in range(1, len(self._until)):
             before = place - 1
-            waking = not live[before] and not self._settled[before]
-            if before >= self.needed or (waking and time - self._woken[before] < SETTLING):
+            if before >= self.needed or (not live[before] and time < self._settles(before)):
                 break
             confidence = confidences[before]
             is_unknown = live[before] and not confidence
@@ -101,7 +100,7 @@ class Sparing:
 
     def pass_to(self, time: float) -> list[Waking]:
         """Let time pass: send to sleep what is not needed any more; return what must be tried."""
-        needed = max(place for place, until in enumerate(self._until) if until > time) + 1
+        needed = max(place for place in range(len(self._until)) if self._over(place) > time) + 1
         for place in range(needed, self.needed):
             self._slept[place] = time
         self.needed = min(needed, self.needed)
@@ -119,7 +118,15 @@ class Sparing:
     def deadline(self) -> float:
         """The time at which to call `pass_to` if no answer comes before."""
         checks = (self._slept[place] + CHECK for place in range(self.needed, len(self._until)))
-        return min((self._until[self.needed - 1], *checks))
+        return min((self._over(self.needed - 1), *checks))
+
+    def _settles(self, place: int) -> float:
+        """Return until when a woken place may be without an answer."""
+        return -math.inf if self._settled[place] else self._woken[place] + SETTLING
+
+    def _over(self, place: int) -> float:
+        """Return until when a place stays on: `hold` seconds, but not before its first answer."""
+        return max(self._until[place], self._settles(place))
 
     def _need(self, place: int, time: float, seconds: float, cause: Cause) -> list[Waking]:
         """Keep the places up to one on, and wake those that sleep."""

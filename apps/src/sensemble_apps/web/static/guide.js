@@ -52,7 +52,7 @@ export class Guide {
     const all = kinds.map(({ modality, kind }) => [ACTS[kind][this.digits ? 0 : 1] + (kind === "series" ? `:${either}` : either), (state) => this.told(state, modality, kind)]);
     const camera = own.find(({ kind }) => kind === "frames");
     // A hand before the lens is unfamiliar, as anything is before a digit was seen.
-    if (camera) all.push(["Cover the lens", (state) => this.steps[0].row.classList.contains("done") && state.sensors.some((one) => one.modality === camera.modality && one.plugged && (one.condition?.condition === "occlusion" || trouble(one, state) !== ""))]);
+    if (camera) all.push(["Cover the lens", (state) => this.steps[0].row.classList.contains("done") && state.sensors.some((one) => one.modality === camera.modality && one.plugged && one.kind !== "asleep" && (one.condition?.condition === "occlusion" || trouble(one, state) !== ""))]);
     if (own.length > 1) all.push(["Unplug a sensor", (state) => state.live.length > 0 && state.sensors.some(({ kind }) => kind === "detached")]);
     this.steps = all.map(([words, happens]) => ({ row: make("li", {}, words), happens }));
     byId("steps").replaceChildren(...this.steps.map(({ row }) => row));

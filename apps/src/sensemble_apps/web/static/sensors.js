@@ -18,7 +18,7 @@ export const UNFAMILIAR = "unfamiliar";
 /** What is wrong with a modality as a whole, by the kind of the event that said it. @type {Record<string, string>} */
 const NOTED = { suspect: "at odds with the others", unfamiliar: UNFAMILIAR, "encoder failed": "its encoder fails" };
 /** A sensor that is not there, by the kind of its last event. @type {Record<string, string>} */
-const AWAY = { detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost", unavailable: "not there" };
+const AWAY = { asleep: "asleep", detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost", unavailable: "not there" };
 
 /** @param {Sensor} sensor @param {Shown} state @returns {string} what is wrong with it, in a few words; empty if nothing is */
 export function trouble(sensor, { answer, live }) {
@@ -64,6 +64,7 @@ export class Sensors {
     this.modalities = new Map();
     /** The button of each device, whose sensors come and go together. @type {Map<string, HTMLButtonElement>} */
     this.devices = new Map();
+    this.wake = button("Wake all", () => this.send({ type: "wake" }));
     this.bar = make("p", { class: "buttons devices" });
   }
 
@@ -73,7 +74,7 @@ export class Sensors {
     this.cards.clear();
     const names = new Set(modalities.map(({ device }) => device).filter(Boolean));
     this.devices = new Map([...names].map((name) => [name, button("", () => this.send({ type: this.devices.get(name)?.dataset.act, sensor: name }))]));
-    this.bar.replaceChildren(...this.devices.values());
+    this.bar.replaceChildren(...this.devices.values(), this.wake);
     this.place.replaceChildren(this.bar);
   }
 
@@ -89,6 +90,7 @@ export class Sensors {
         this.cards.delete(name);
       }
     for (const sensor of state.sensors) this.showOne(sensor, state, past);
+    this.wake.hidden = !state.sensors.some(({ kind }) => kind === "asleep");
     for (const [device, plug] of this.devices) {
       const own = state.sensors.filter((sensor) => this.modalities.get(sensor.modality)?.device === device);
       const plugged = own.some((sensor) => sensor.plugged);
@@ -121,7 +123,7 @@ export class Sensors {
     const listed = stage ? "" : condition;
     if (document.activeElement !== parts.condition && parts.condition.value !== listed) parts.condition.value = listed;
     parts.card.classList.toggle("degraded", listed !== "");
-    if (!sensor.plugged && !past) parts.picture.replaceChildren();
+    if ((!sensor.plugged || sensor.kind === "asleep") && !past) parts.picture.replaceChildren();
     put(parts.plug, "aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${title}`);
   }
 
