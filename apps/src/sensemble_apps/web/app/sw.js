@@ -1,5 +1,5 @@
-const VERSION = "8fe7d5d28045";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-CTItO6Ca.js","assets/in_worker-eeWIPOCg.js","assets/index-Cl1jU47p.js","assets/index-DlcEYxMJ.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CoboWlZT.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "1b4971db86d1";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-CTItO6Ca.js","assets/in_worker-eeWIPOCg.js","assets/index-DlcEYxMJ.css","assets/index-OhArNU0A.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CDkMWYon.js","assets/worker-BCxYNc80.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
