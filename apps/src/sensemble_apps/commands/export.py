@@ -62,7 +62,7 @@ class Export(Common):
     sparing_loss: Annotated[float, "POINTS"] = 0.5
     """The points of right answers that letting sensors sleep (`--sparing` of run and serve) may cost."""
     cost: Annotated[str | None, "SENSOR=N,..."] = None
-    """What a sensor costs while it is on, such as `camera=10,microphone=1`: costly ones sleep first."""
+    """The cost of a sensor while it is on, such as `camera=10,microphone=1`: costly ones sleep first."""
     last: Annotated[str | None, "SENSOR"] = None
     """The sensor that is woken last, such as `camera`."""
     json: bool = False

@@ -3,6 +3,6 @@
 Nothing here draws a page or runs a session.
 
 Doors: `audit_table`, `audits`, `comparison_table`, `condition_table`, `costs`, `fleet`, `fleet_simulation`,
-`fleet_table`, `gate_verdict`, `heartbeat_files`, `heartbeats`, `matrices`, `run_folder`, `stream_table` and
-`unknown_table`.
+`fleet_table`, `gate_verdict`, `heartbeat_files`, `heartbeats`, `matrices`, `run_folder`, `sparing_table`,
+`stream_table` and `unknown_table`.
 """

@@ -94,7 +94,7 @@ class PrefixAnswers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Spared:
-    """What a policy did with N examples.
+    """Results of a policy on N examples.
 
     Attributes:
         level: int [N], the places that answered each, less 1; -1 for an example without a moment.

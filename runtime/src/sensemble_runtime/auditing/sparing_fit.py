@@ -39,7 +39,7 @@ HOLDS = (1.0, 4.0)  # seconds
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a user wants of sparing.
+    """A user's wishes for sparing.
 
     Attributes:
         loss: the share of right answers that it may cost.

@@ -233,7 +233,7 @@ class Calibration:
 
     @property
     def sparing_promise(self) -> str:
-        """What sleeps, what that costs, and the promise, in words; empty where nothing sleeps."""
+        """The sensors that sleep, what that costs, and the promise, in words; empty where nothing sleeps."""
         one = self.sparing
         if one is None:
             return ""
