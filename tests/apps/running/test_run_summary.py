@@ -42,6 +42,13 @@ def test_sensors_that_slept_are_summed_up() -> None:
     assert "camera 0: asleep 60 % of the time, woken 2 times" in summary.lines
 
 
+def test_a_replayed_sensor_that_slept_is_named_by_its_kind() -> None:
+    summary = RunSummary(virtual=True)
+    for time, kind in ((0, "attached"), (5, "asleep"), (10, "woken")):
+        summary.show(Event(time, kind, "video"))
+    assert "camera: asleep 50 % of the time, woken 1 times" in summary.lines
+
+
 def test_percentiles_of_the_ages_are_right_within_two_per_cent() -> None:
     summary, one = RunSummary(virtual=False), np.ones(1, np.float32)
     ages = np.random.default_rng(0).lognormal(-4, 1, 5000)

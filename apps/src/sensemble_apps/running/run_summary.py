@@ -9,6 +9,7 @@ from typing import Any
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.supervision.events import Event
 
+from sensemble_apps.console.wording import sensor_title
 from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent
 
 
@@ -158,11 +159,12 @@ class RunSummary:
         }
 
     def _note_sleep(self, event: Event) -> None:
+        name = sensor_title(event.modality, event.sensor)  # a replayed one has no other
         if event.kind == "asleep":
-            self._asleep.setdefault(event.sensor, event.time)
-        elif event.sensor in self._asleep:
-            self._slept[event.sensor] += event.time - self._asleep.pop(event.sensor)
-            self._woken[event.sensor] += event.kind == "woken"
+            self._asleep.setdefault(name, event.time)
+        elif name in self._asleep:
+            self._slept[name] += event.time - self._asleep.pop(name)
+            self._woken[name] += event.kind == "woken"
 
     def _shares_asleep(self) -> dict[str, float]:
         """Return the share of the time that each sensor slept, of those that did."""
