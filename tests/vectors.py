@@ -301,7 +301,9 @@ def fused() -> list[dict[str, Any]]:
             opinions = (shares / shares.sum(axis=1, keepdims=True)).astype(np.float32)
             lies = source.random(n) ** 3 if number % 2 else np.full(n, RARE)
             case = {"opinions": opinions.tolist(), "lies": lies.tolist(), "redundancy": redundancy}
-            found.append(case)
+            shares = np.exp(-np.arange(5.0))
+            prior = (shares / shares.sum()).astype(np.float32).tolist() if number % 3 == 0 else []
+            found.append(case | {"prior": prior})
     return found
 
 
@@ -396,7 +398,8 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
 def fused_of(case: Mapping[str, Any], task: Task) -> list[float]:
     """Return the probabilities of one case of `fused`."""
     opinions, lies = np.array(case["opinions"], np.float32), np.array(case["lies"])
-    found: list[float] = fuse(opinions[:, None], lies[:, None], case["redundancy"], task)[0].tolist()
+    prior = np.array(case["prior"], np.float32) if case["prior"] else None
+    found: list[float] = fuse(opinions[:, None], lies[:, None], case["redundancy"], task, prior)[0].tolist()
     return found
 
 

@@ -4,8 +4,9 @@
 beta-distributed (`alike` is the sum of its parameters), also with some who get nothing but wrong answers that
 are as sure as right ones. It prints the share of a new person's answers that is sure and wrong, and the share
 of the right ones that is held back, on average over draws of the people that the threshold is fitted to. With
-a bundle, the people of `calibrate` and `eval`, whom no encoder has seen, are divided into known and new ones
-60 times, and temperatures, redundancy and threshold are fitted anew.
+a bundle, the people of `calibrate` and `eval`, whom no encoder has seen (but for a linear student, which
+learns from `calibrate`), are divided into known and new ones 60 times, and temperatures, redundancy and
+threshold are fitted anew.
 
 The ways: `mean` of the known people; conformal risk control with one more person who is always wrong (`bound
 1`), or who is as the worst one seen (`worst seen`, ships); the budget that keeps the risk when each person in

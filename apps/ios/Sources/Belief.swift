@@ -13,12 +13,14 @@ private let most = 6
 
 /// The probabilities of the classes, by the calibrated opinion of each live sensor and the probability that it lies: the
 /// runtime's `engine/belief.py`, which explains it. The answer is as sure as that of any part of the sensors that the others
-/// agree with.
-func fuse(_ opinions: [[Double]], lies: [Double], redundancy: Double, multiClass: Bool) -> [Double] {
+/// agree with. Without a prior, the classes are alike before any sensor.
+func fuse(
+    _ opinions: [[Double]], lies: [Double], redundancy: Double, multiClass: Bool, prior: [Double] = []
+) -> [Double] {
     let n = opinions.count
     let classes = opinions[0].indices
-    func logs(_ opinion: [Double], _ row: Int, _ size: Int) -> [Double] {
-        likelihoods(opinion, power: pow(Double(size), -redundancy)).map { log((1 - lies[row]) * $0 + lies[row]) }
+    func logs(_ opinion: [Double], _ row: Int, _ size: Int, _ before: [Double] = []) -> [Double] {
+        likelihoods(opinion, power: pow(Double(size), -redundancy), prior: before).map { log((1 - lies[row]) * $0 + lies[row]) }
     }
     if !multiClass {
         return classes.map { c in
@@ -34,9 +36,9 @@ func fuse(_ opinions: [[Double]], lies: [Double], redundancy: Double, multiClass
     var bySize: [Int: [[Double]]] = [:]
     func believed(_ part: [Int]) -> [Double] {
         if part.count == 1 { return alone(part[0]) }
-        let known = bySize[part.count] ?? opinions.indices.map { logs(opinions[$0], $0, part.count) }
+        let known = bySize[part.count] ?? opinions.indices.map { logs(opinions[$0], $0, part.count, prior) }
         bySize[part.count] = known
-        let sums = classes.map { c in part.reduce(0) { $0 + known[$1][c] } }
+        let sums = classes.map { c in part.reduce(prior.isEmpty ? 0 : log(prior[c])) { $0 + known[$1][c] } }
         let odds = sums.map { exp($0 - sums.max()!) }
         let whole = odds.reduce(0, +)
         return odds.map { $0 / whole }
@@ -60,10 +62,11 @@ private func parts(_ n: Int) -> [[Int]] {
 }
 
 /// How much more probable a window is under each class than without knowing it.
-private func likelihoods(_ opinion: [Double], power: Double = 1) -> [Double] {
-    let shares = opinion.map { pow($0, power) }
-    let whole = shares.reduce(0, +)
-    return shares.map { (1 - least) * Double(shares.count) * ($0 / whole) + least }
+private func likelihoods(_ opinion: [Double], power: Double = 1, prior: [Double] = []) -> [Double] {
+    let before = prior.isEmpty ? opinion.map { _ in 1 / Double(opinion.count) } : prior
+    let ratios = zip(opinion, before).map { pow($0 / $1, power) }
+    let whole = zip(before, ratios).reduce(0) { $0 + $1.0 * $1.1 }
+    return ratios.map { (1 - least) * $0 / whole + least }
 }
 
 /// The place of the largest number, the first of several.

@@ -92,7 +92,8 @@ struct LiveSet {
             score(modality).map { doubted(found, known: $0) } ?? found
         }
         var fused = fuse(
-            classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass)
+            classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass,
+            prior: calibration.prior ?? [])
         let unfamiliar = near.filter { !live.contains($0) }
         let against = strange(unfamiliar, isFar: isFar, device: { specs[$0]!.device }).count
         if let known = known(live, strange: against) { fused = doubted(fused, known: known) }

@@ -17,12 +17,13 @@ struct Fitted: Decodable {
 }
 
 /// The confidence from which an answer is sure, how far sensors repeat each other (0 to 1), by modality what was fitted and the
-/// least score of a familiar window.
+/// least score of a familiar window, and the prior that opinions hold.
 struct Calibration: Decodable {
     let threshold: Double
     let redundancy: Double
     let modalities: [String: Fitted]
     let familiar: [String: Double]
+    let prior: [Double]?
 }
 
 struct BundleError: LocalizedError {

@@ -55,6 +55,7 @@ test.each([
   ["modalities.audio.artifacts.onnx", undefined],
   ["tokenizer", null],
   ["calibration.redundancy", 2],
+  ["calibration.prior", [0.5]],
   ["calibration.threshold", 2.1],
   ["calibration.modalities.audio.temperature", 0],
   ["calibration.modalities.smell", { temperature: 1, power: 0, examples: 0, groups: 0 }],

@@ -102,7 +102,7 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
   });
 
   test("what one to four sensors say together, and seven", () => {
-    inputs.fused.forEach(({ opinions, lies, redundancy }: any, i: number) => close(Array.from(fuse(opinions, lies, redundancy, bundle.head.task)), expected.fused[i]));
+    inputs.fused.forEach(({ opinions, lies, redundancy, prior }: any, i: number) => close(Array.from(fuse(opinions, lies, redundancy, bundle.head.task, prior)), expected.fused[i]));
   });
 
   test("a head that is learned of takes", () => {

@@ -23,6 +23,7 @@ from sensemble_sensors.media.spans import Span
 from sensemble_sensors.media.streams import read_streams, seconds
 from sensemble_train.data.clips import Clips, as_input, decode
 from sensemble_train.models.model import Model, load_model
+from sensemble_train.recipe.linear import group_folds
 from torch import Tensor
 
 from sensemble_export import search
@@ -183,7 +184,8 @@ def export_model(
 def _fitted_on(
     model: Model, dataset: Dataset, progress: Stages, false_per_hour: float, sparing: Wishes
 ) -> FittedOn:
-    labelled, stage = calibrate_examples(dataset), partial(progress, "decode calibrate")
+    splits = ("train", "calibrate") if model.description.linear else ("calibrate",)
+    labelled, stage = calibrate_examples(dataset, splits), partial(progress, "decode calibrate")
     calibrate = _decode(model, model.modalities, labelled, stage) if labelled else None
     groups, people = [example.groups for example in labelled], [example.person for example in labelled]
     known, background = dict[str, Tensor](), dict[str, Tensor]()
@@ -202,10 +204,16 @@ def _fitted_on(
         background[modality] = torch.cat([rows[split:][there[split:]], synthetic(model, modality), near])
         hard[modality] = degraded(model, dataset, modality, partial(progress, f"degrade {modality}"))
     heard, spans = _heard(model, dataset, partial(progress, "decode streams"))
+    turns = unseen = None
+    if model.description.linear:
+        turns = group_folds([replace(e, groups=(e.person or e.group or e.id,)) for e in labelled]).numpy()
+        unseen = np.array([e.split == "calibrate" for e in labelled])
     fitted_on = FittedOn(
         calibrate,
         groups,
         people,
+        turns,
+        unseen,
         streams=heard,
         spans=spans,
         false_per_hour=false_per_hour,

@@ -42,7 +42,8 @@ private fun JSONArray.numbers() = DoubleArray(length()) { getDouble(it) }
 /** The probabilities of one case of `vectors.fused`. */
 private fun fuseOf(case: JSONObject, multiClass: Boolean): DoubleArray {
     val opinions = case.getJSONArray("opinions").let { all -> (0 until all.length()).map { all.getJSONArray(it).numbers() } }
-    return fuse(opinions, case.getJSONArray("lies").numbers().toList(), case.getDouble("redundancy"), multiClass)
+    val (lies, prior) = listOf(case.getJSONArray("lies").numbers(), case.getJSONArray("prior").numbers())
+    return fuse(opinions, lies.toList(), case.getDouble("redundancy"), multiClass, prior)
 }
 
 /** The strange sensors of one case of `vectors.breaks`. */

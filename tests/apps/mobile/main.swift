@@ -20,7 +20,7 @@ struct Cases: Decodable {
         let devices: [String: String], far: [String: Bool]
     }
     struct Fused: Decodable {
-        let opinions: [[Double]], lies: [Double], redundancy: Double
+        let opinions: [[Double]], lies: [Double], redundancy: Double, prior: [Double]
     }
     struct Moment: Decodable {
         let now: Double, opinions: [String: [Double]], forget: String?
@@ -154,7 +154,7 @@ let shape = bundle.specs["video"]!.shape
 let stream = Stream(bundle)
 for event in cases.stream { await stream.play(event) }
 let fused = cases.fused.map {
-    fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass)
+    fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass, prior: $0.prior)
 }
 let strangers = cases.breaks.map { one in
     strange(one.far.keys.sorted(), isFar: { one.far[$0]! }, device: { one.devices[$0]! })

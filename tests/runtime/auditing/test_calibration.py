@@ -22,6 +22,7 @@ from sensemble_runtime.auditing.calibration import (
     calibrate,
     choose_power,
     familiar_limit,
+    fit_prior,
     fit_redundancy,
     fit_temperature,
     fit_threshold,
@@ -188,6 +189,20 @@ def test_sensors_that_err_together_are_found_redundant() -> None:
     few = {m: own.take(np.arange(LEAST - 1)) for m, own in said.items()}
     there = {m: np.ones(LEAST - 1, bool) for m in said}
     assert fit_redundancy(few, there, truth[: LEAST - 1], "multi-class") == REDUNDANT
+
+
+def test_a_prior_is_counted_once_where_classes_are_unequal() -> None:
+    random, n = np.random.default_rng(0), 600
+    there = dict.fromkeys("abc", np.ones(n, bool))
+    for prior in (np.array([0.7, 0.15, 0.1, 0.05]), np.full(4, 0.25)):
+        truth = random.choice(4, n, p=prior)
+        logs = [2 * np.eye(4)[truth] + 1.5 * random.normal(size=(n, 4)) for _ in there]
+        said = {m: Evidence(softmax(np.log(prior) + x, axis=1)) for m, x in zip(there, logs, strict=True)}
+        found = fit_prior(said, there, truth, "multi-class")
+        if prior[0] > prior[1]:
+            assert found is not None
+            np.testing.assert_allclose(found, prior, atol=0.05)
+        assert fit_prior(said, there, np.eye(4, dtype=int)[truth], "multi-label") is None
 
 
 def test_the_redundancy_of_labels_that_do_not_exclude_each_other_is_the_likeliest() -> None:

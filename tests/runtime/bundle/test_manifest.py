@@ -126,6 +126,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("calibration/risk", 1, "calibration.risk: expected a number from 1e-06 to 0.999999"),
     ("calibration/threshold", 2.5, "calibration.threshold: expected a number from 1e-06 to 2"),
     ("calibration/redundancy", 1.1, "calibration.redundancy: expected a number from 0 to 1"),
+    ("calibration/prior", [0.5], "calibration.prior: expected 4 shares"),
     ("calibration/modalities/audio/temperature", 0, "audio.temperature: expected a number from 0.01 to 100"),
     ("calibration/modalities/audio/power", -1, "audio.power: expected a number from 0 to 4"),
     ("calibration/modalities/audio/power", 0.5, "audio.power: expected 0 in a multi-label task"),
@@ -261,6 +262,7 @@ def test_whatever_stands_in_a_place_only_a_bundle_error_comes(path: Path, data: 
         before["provenance"].setdefault("extends", None)
         before["calibration"].setdefault("timeline", None)
         before["calibration"].setdefault("sparing", None)
+        before["calibration"].setdefault("prior", None)
         assert json.loads(path.read_text(encoding="utf-8")) == before
 
 

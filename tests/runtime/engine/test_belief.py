@@ -91,6 +91,25 @@ def test_without_redundancy_it_is_the_product_of_bayes_and_with_all_of_it_the_me
     assert (alike.argmax(axis=1) == pooled.argmax(axis=1))[clear].all()
 
 
+def test_the_prior_of_unequal_classes_counts_once_however_many_sensors_are_live() -> None:
+    """Three sensors that know nothing but the shares, and three whose evidence is for a rare class."""
+    prior = np.array([0.7, 0.2, 0.1])
+    nothing = np.tile(prior, (3, 1, 1))
+    lies = np.full((3, 1), 1e-9)
+    np.testing.assert_allclose(fuse(nothing, lies, 0.0, "multi-class", prior)[0], prior, atol=1e-6)
+    assert fuse(nothing, lies, 0.0, "multi-class")[0, 0] > 0.9
+    shares = prior * [1, 1, 4]  # its odds against the commonest class are 4 to 7 for each, 64 to 7 for all
+    said = np.tile(shares / shares.sum(), (3, 1, 1))
+    assert fuse(said, lies, 0.0, "multi-class", prior)[0].argmax() == 2
+    assert fuse(said, lies, 0.0, "multi-class")[0].argmax() == 0
+    alike = np.full(4, 0.25)
+    drawn_at_random = drawn(np.random.default_rng(0), 3, 50)
+    np.testing.assert_allclose(
+        fuse(drawn_at_random, np.full((3, 1), RARE), 0.4, "multi-class", alike),
+        fuse(drawn_at_random, np.full((3, 1), RARE), 0.4, "multi-class"),
+    )
+
+
 @settings(max_examples=300)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
 def test_a_sensor_that_agrees_never_makes_an_answer_less_sure(seed: int, n: int, redundancy: float) -> None:

@@ -13,7 +13,6 @@ from sensemble_train.models.model import Head, Model
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.evaluate import embed, evaluate
 from sensemble_train.recipe.fusion import (
-    DECAYS,
     LateFusion,
     fuse,
     likeliest,
@@ -22,6 +21,7 @@ from sensemble_train.recipe.fusion import (
     teach,
 )
 from sensemble_train.recipe.job import Cell, TrainingJob
+from sensemble_train.recipe.linear import DECAYS
 from sensemble_train.training.loop import Loop
 from torch import Tensor
 from torch.nn import functional

@@ -16,7 +16,7 @@ export type Shares = ArrayLike<number>;
 
 /** Return the answer to one input, by what its live sensors say, one at least, and how many others are strange, and its parts: the classes, if it shows one, and the log-odds that it does; the others as `fuse` takes them. */
 export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0): { probabilities: Shares; classes: Shares } {
-  const classes = fuse(live.map((one) => one.classes), lies, redundancy, task);
+  const classes = fuse(live.map((one) => one.classes), lies, redundancy, task, live[0].prior);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
   if (!excess.length) return { probabilities: classes, classes };
   const known = live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!;
@@ -29,10 +29,10 @@ export function strangeOf<T extends { far: boolean; device: string }>(unfamiliar
   return unfamiliar.filter(({ far, device }, row) => !far || (!broken.has(device || row) && broken.add(device || row).size > 1));
 }
 
-/** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies, if each shows a class. */
-export function fuse(opinions: readonly Shares[], lies: readonly number[], redundancy: number, task: Task): ArrayLike<number> {
+/** Return the probabilities of one input, by the calibrated opinion of each of its sensors, one at least, and the probability that each lies, if each shows a class; of classes that are alike before, unless a prior is given. */
+export function fuse(opinions: readonly Shares[], lies: readonly number[], redundancy: number, task: Task, prior: readonly number[] = []): ArrayLike<number> {
   const n = opinions.length;
-  const trusted = (p: Shares, row: number, power: number): number[] => likelihoods(p, power).map((value) => Math.log((1 - lies[row]) * value + lies[row]));
+  const trusted = (p: Shares, row: number, power: number, before: readonly number[] = []): number[] => likelihoods(p, power, before).map((value) => Math.log((1 - lies[row]) * value + lies[row]));
   if (task === "multi-label")
     return Array.from(opinions[0], (_, c) => {
       const logs = opinions.map((p, row) => trusted([p[c], 1 - p[c]], row, n ** -redundancy));
@@ -48,9 +48,9 @@ export function fuse(opinions: readonly Shares[], lies: readonly number[], redun
   const believed = (part: number[]): number[] => {
     const size = part.length;
     if (size === 1) return alone(part[0]);
-    if (!bySize.has(size)) bySize.set(size, opinions.map((p, row) => trusted(p, row, size ** -redundancy)));
+    if (!bySize.has(size)) bySize.set(size, opinions.map((p, row) => trusted(p, row, size ** -redundancy, prior)));
     const logs = bySize.get(size)!;
-    const sums = logs[0].map((_, c) => total(part.map((row) => logs[row][c])));
+    const sums = logs[0].map((_, c) => total(part.map((row) => logs[row][c])) + Math.log(prior[c] ?? 1));
     const most = Math.max(...sums);
     const odds = sums.map((sum) => Math.exp(sum - most));
     const whole = total(odds);
@@ -68,10 +68,11 @@ export function fuse(opinions: readonly Shares[], lies: readonly number[], redun
 }
 
 /** Return how much more probable a window is under each class than without knowing it. */
-function likelihoods(opinion: Shares, power = 1): number[] {
-  const shares = Array.from(opinion, (p) => p ** power);
-  const whole = total(shares);
-  return shares.map((share) => (1 - LEAST) * shares.length * (share / whole) + LEAST);
+function likelihoods(opinion: Shares, power = 1, prior: readonly number[] = []): number[] {
+  const before = (c: number): number => prior[c] ?? 1 / opinion.length;
+  const ratios = Array.from(opinion, (p, c) => (p / before(c)) ** power);
+  const whole = total(ratios.map((ratio, c) => before(c) * ratio));
+  return ratios.map((ratio) => ((1 - LEAST) * ratio) / whole + LEAST);
 }
 
 /** The probability that each modality lies, learned from scene to scene. Times are given. */

@@ -20,6 +20,7 @@ export interface Calibration {
   modalities: Record<string, ModalityCalibration>;
   familiar: Record<string, number>;
   timeline?: TimelineCalibration | null;
+  prior?: number[] | null;
 }
 
 /** What a window of one modality says. */
@@ -36,6 +37,8 @@ export interface Evidence {
   far: boolean;
   /** The sensor's device, which breaks as a whole; "": it breaks by itself. */
   device: string;
+  /** The probabilities of the classes before any sensor, which `classes` hold; none: all are alike. */
+  prior?: readonly number[];
 }
 
 /** Return the probabilities by one window alone: `doubted` by the log-odds. */
@@ -84,6 +87,7 @@ export class Classifier {
       familiar: known === null || known >= Math.fround(limit),
       far: known !== null && isFar(this.head.familiarity!, this.modalities.indexOf(modality), embedding, limit),
       device: this.specs[modality].device,
+      prior: this.calibration.prior ?? [],
     };
   }
 

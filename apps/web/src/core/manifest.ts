@@ -85,7 +85,7 @@ const entries = (check: Check): Check => (raw, field) => {
 const struct = (checks: Record<string, Check>): Check => (raw, field) => {
   entries(() => {})(raw, field);
   for (const key of new Set([...Object.keys(checks), ...Object.keys(raw as object)])) {
-    if (!Object.hasOwn(raw as object, key) && [maybe, TIMELINE, SPARING].includes(checks[key])) continue;
+    if (!Object.hasOwn(raw as object, key) && [maybe, TIMELINE, SPARING, PRIOR].includes(checks[key])) continue;
     if (!Object.hasOwn(raw as object, key)) refuse(join(field, key), "missing");
     if (!Object.hasOwn(checks, key)) refuse(join(field, key), "unknown field");
     checks[key]((raw as Record<string, unknown>)[key], join(field, key));
@@ -99,6 +99,7 @@ const TIMELINE = optional(struct({
   dwell: entries(number),
   sets: entries(struct({ ...fields("threshold hours", number), false: integer, found: optional(number) })),
 })); // may be missing
+const PRIOR = optional(list(number)); // may be missing
 const SPARING = optional(struct({
   order: list(list(string)),
   ...fields("costs on", list(number)),
@@ -138,6 +139,7 @@ const MANIFEST = struct({
     familiar: entries(number),
     timeline: TIMELINE,
     sparing: SPARING,
+    prior: PRIOR,
   }),
   audited: entries(struct({ ...fields("accuracy low high", number), n: integer })),
 });
@@ -207,8 +209,8 @@ function checkSpec(spec: InputSpec, field: string): void {
   }
 }
 
-function checkCalibration({ calibration, audited, modalities, task }: Manifest): void {
-  const { risk, threshold, groups, redundancy, familiar } = calibration;
+function checkCalibration({ calibration, audited, labels, modalities, task }: Manifest): void {
+  const { risk, threshold, groups, redundancy, familiar, prior } = calibration;
   const isSubset = (name: string): boolean => {
     const parts = name.split("+");
     return new Set(parts).size === parts.length && parts.every((m) => Object.hasOwn(modalities, m)) && nameOf(parts) === name;
@@ -217,6 +219,7 @@ function checkCalibration({ calibration, audited, modalities, task }: Manifest):
   if (!(threshold >= 1e-6 && threshold <= 2)) refuse("calibration.threshold", "expected 1e-06 to 2");
   if (groups < 0) refuse("calibration.groups", "expected a count");
   if (!(redundancy >= 0 && redundancy <= 1)) refuse("calibration.redundancy", "expected a share");
+  if (prior && (prior.length !== labels.length || !prior.every((share) => share >= 1e-9 && share <= 1))) refuse("calibration.prior", "expected a share of each class");
   for (const [modality, fitted] of Object.entries(calibration.modalities)) {
     const field = `calibration.modalities.${modality}`;
     const isFitted = fitted.temperature >= 0.01 && fitted.temperature <= 100 && fitted.groups >= 0 && fitted.groups <= fitted.examples;

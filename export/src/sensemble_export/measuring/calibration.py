@@ -17,6 +17,7 @@ from sensemble_runtime.auditing.calibration import (
     RISK,
     calibrate,
     familiar_limit,
+    fit_prior,
     fit_redundancy,
     fit_threshold,
 )
@@ -34,6 +35,7 @@ from sensemble_runtime.scores import SubsetScore
 from sensemble_sensors.media.spans import Span
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
+from sensemble_train.recipe.linear import fit_linear
 from torch import Tensor
 
 from sensemble_export.lowering.targets import Job
@@ -63,9 +65,13 @@ class StreamInput:
 class FittedOn:
     """The examples that calibration is fitted on, none of them of eval; all windows are raw."""
 
-    calibrate: Clips | None = None  # not trained on; None: nothing is scaled, and nothing can be promised
+    calibrate: Clips | None = None  # None: nothing is scaled, and nothing can be promised
     groups: Groups = ()  # of `calibrate`
     people: Sequence[str | None] = ()  # of `calibrate` (`Example.person`)
+    folds: NDArray[np.integer] | None = None  # of `calibrate`, [N], if a linear student learned from it
+    unseen: NDArray[np.bool_] | None = (
+        None  # of `calibrate`, [N], what familiarity is not fitted to; None: all
+    )
     known: Mapping[str, Tensor] = field(default_factory=dict)  # trained on; empty: no scores of familiarity
     background: Mapping[str, Tensor] = field(default_factory=dict)  # `familiarity.synthetic`
     degraded: Mapping[str, tuple[Tensor, Tensor]] = field(default_factory=dict)
@@ -98,7 +104,10 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
     specs: Mapping[str, InputSpec] = store.model.description.specs
     clips = data.calibrate
     known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
-    scores = _fit_familiarity(store, jobs, data, known) if data.known else None
+    present = {m: clips.present[m].numpy() for m in known} if clips is not None else {}
+    unseen = {m: there if data.unseen is None else there & data.unseen for m, there in present.items()}
+    held = {m: rows[unseen[m][present[m]]] for m, rows in known.items()}
+    scores = _fit_familiarity(store, jobs, data, held) if data.known else None
     if not known or clips is None or clips.targets is None:
         return Fitted(Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores, specs)
     pooled, present = store.logits(known, clips)
@@ -108,19 +117,27 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
     likeness = _likeness(store, scores, known, present)
     for m, found in likeness.items():
         there = present[m]
-        limits[m] = limit_of(found[there], ways[:, there])
+        limits[m] = limit_of(found[unseen[m]], ways[:, unseen[m]])
         familiar[m][there] = found[there] >= limits[m]
     far = {m: np.zeros(len(there), bool) for m, there in present.items()}
     for row, m in enumerate(sorted(store.model.modalities)):
         if scores is not None and m in limits:
             far[m][present[m]] = scores.are_far(row, known[m], limits[m])
     truth, task = clips.targets.numpy(), store.head.task
+    if data.folds is not None:
+        logits = {
+            m: _left_out(store, m, rows, truth[present[m]], data.folds, present[m])
+            for m, rows in known.items()
+        }
     fitted = calibrate(logits, familiar, truth, task, ways[-1])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
     said = {
         m: replace(one, familiar=familiar[m], far=far[m])
         for m, one in evidence(store, start, logits, likeness).items()
     }
+    if (prior := fit_prior(said, familiar, truth, task)) is not None:
+        said = {m: replace(one, prior=prior) for m, one in said.items()}
+        start = replace(start, prior=tuple(prior.tolist()))
     redundancy = fit_redundancy(said, familiar, truth, task)
     people = people_codes(data.people or [None] * len(clips))
     threshold, count = fit_threshold(said, present, truth, task, people, redundancy)
@@ -133,6 +150,25 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
             fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, data.wishes)
         )
     return Fitted(fit, scores, specs)
+
+
+def _left_out(
+    store: ArtifactStore,
+    modality: str,
+    embeddings: Floats,
+    truth: NDArray[np.integer],
+    folds: NDArray[np.integer],
+    present: NDArray[np.bool_],
+) -> Floats:
+    """Return the logits [N, C] of a linear student, fitted anew without the fold of each example."""
+    described = store.model.description
+    config = described.configs[modality]
+    own = torch.from_numpy(embeddings[:, None])[..., config.place :][..., : config.components]
+    turns, classes = torch.from_numpy(folds[present]), len(described.labels)
+    fitted = fit_linear(own, torch.from_numpy(truth), turns, classes, described.task, decay=config.decay)
+    logits = np.zeros((len(present), classes), np.float32)
+    logits[present] = fitted.left_out.numpy()
+    return logits
 
 
 def _fit_timeline(
@@ -206,6 +242,7 @@ def evidence(
             likeness.get(m),
             limits.get(m, 0.0),
             device=described.specs[m].device,
+            prior=classifier.prior,
         )
         for m, own in logits.items()
     }

@@ -33,9 +33,9 @@ def held_out_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Examp
     return _measured(dataset, dataset.split(EVALUATED), EVALUATED, modalities)
 
 
-def calibrate_examples(dataset: Dataset) -> list[Example]:
-    """Return examples of the split calibrate; the model is too sure of those that it was trained on."""
-    return spread(dataset.split("calibrate"), FITTED)
+def calibrate_examples(dataset: Dataset, splits: Sequence[str] = ("calibrate",)) -> list[Example]:
+    """Return examples of `splits`; the model is too sure of those that it learned from."""
+    return spread([example for split in splits for example in dataset.split(split)], FITTED)
 
 
 def searched_examples(dataset: Dataset, modalities: Sequence[str]) -> list[Example]:

@@ -17,6 +17,7 @@ with rates of error from alike to extreme, and real ones divided anew, had 5.1 %
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -91,8 +92,33 @@ def fit_redundancy(said: Said, present: Mapping[str, NDArray[np.bool_]], labels:
     `REDUNDANT` where fewer than `LEAST` examples have two modalities. All windows show one of the classes, so
     none is doubted. The arguments are those of `fit_threshold`.
     """
-    opinions = {m: one.classes for m, one in said.items()}
-    true = labels if labels.ndim == 2 else np.eye(next(iter(opinions.values())).shape[1], dtype=bool)[labels]
+    return _most_likely(said, present, labels, task)[1]
+
+
+def fit_prior(
+    said: Said, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
+) -> NDArray[np.float32] | None:
+    """Return the shares [C] of the classes among labels, if answers that count them once are likelier.
+
+    Opinions of a classifier hold them. If no set of sensors repeats the prior, as where classes are alike or
+    the shares differ from those of training, it is None. The arguments are those of `fit_threshold`.
+    """
+    if task == "multi-label":
+        return None
+    classes = next(iter(said.values())).classes.shape[1]
+    shares = (np.bincount(labels, minlength=classes) + 1 / classes) / (len(labels) + 1)
+    prior = shares.astype(np.float32)
+    counted = {m: replace(one, prior=prior) for m, one in said.items()}
+    once, often = (_most_likely(each, present, labels, task)[0] for each in (counted, said))
+    return prior if once < often else None
+
+
+def _most_likely(
+    said: Said, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
+) -> tuple[float, float]:
+    """Return the least loss of the labels by the answers of sets, and its redundancy."""
+    classes = next(iter(said.values())).classes.shape[1]
+    true = labels if labels.ndim == 2 else np.eye(classes, dtype=bool)[labels]
     sets = [one for one in subsets.measured(present) if len(one) > 1]
     has = {one: np.all([present[m] for m in one], axis=0) for one in sets}
     sets = [one for one in sets if has[one].sum() >= LEAST]
@@ -100,13 +126,13 @@ def fit_redundancy(said: Said, present: Mapping[str, NDArray[np.bool_]], labels:
     def loss(redundancy: float) -> float:
         total = 0.0
         for subset in sets:
-            some = {m: Evidence(opinions[m][has[subset]]) for m in subset}
+            some = {m: Evidence(said[m].classes[has[subset]], prior=said[m].prior) for m in subset}
             (found,) = plain(some, [subset], redundancy, task).values()
             right = np.where(true[has[subset]], found, 1 - found if task == "multi-label" else 1.0)
             total -= float(np.log(np.maximum(right, _TINY)).sum(axis=1).mean())
         return total
 
-    return min((step / 10 for step in range(11)), key=loss) if sets else REDUNDANT
+    return min((loss(step / 10), step / 10) for step in range(11)) if sets else (0.0, REDUNDANT)
 
 
 def choose_power(logits: Floats, labels: Labels, task: Task, groups: NDArray[np.integer]) -> float:

@@ -25,6 +25,7 @@ class Evidence:
         familiar: whether the windows [...] are; an unfamiliar one has no opinion. None: all are.
         far: whether the windows [...] are as of a covered or broken sensor; None: none is.
         device: the sensor's device, which breaks as a whole; none: it breaks by itself.
+        prior: the probabilities [C] before any sensor, which `classes` hold; None: all are alike.
     """
 
     classes: NDArray[np.floating]
@@ -33,6 +34,7 @@ class Evidence:
     familiar: NDArray[np.bool_] | None = None
     far: NDArray[np.bool_] | None = None
     device: str | None = None
+    prior: Floats | None = None
 
     def opinions(self, task: Task) -> NDArray[np.floating]:
         """Return the probabilities [..., C] by these windows alone: `doubted` by the log-odds."""
@@ -59,6 +61,7 @@ class Classifier:
         threshold: the confidence from which an answer is sure.
         redundancy: how far sensors repeat each other, in [0, 1].
         devices: by modality, the device of its sensor, if any.
+        prior: as in `Evidence`.
         timeline: the numbers of the timeline; None if nothing was fitted.
     """
 
@@ -72,6 +75,7 @@ class Classifier:
     ) -> None:
         self.labels, self.task, self.threshold = labels, head.task, calibration.threshold
         self.redundancy, self.timeline = calibration.redundancy, calibration.timeline
+        self.prior = np.array(calibration.prior, np.float32) if calibration.prior is not None else None
         self._head, self._calibration = head, calibration
         self._rows = {modality: row for row, modality in enumerate(sorted(modalities))}
         self.devices = {modality: devices.get(modality) for modality in self._rows}
@@ -86,7 +90,7 @@ class Classifier:
         limit = self._calibration.familiar.get(modality, 0.0)
         familiar = None if known is None else np.asarray(known >= limit)
         far = None if known is None else self.are_far(modality, embeddings)
-        return Evidence(classes, known, limit, familiar, far, self.devices[modality])
+        return Evidence(classes, known, limit, familiar, far, self.devices[modality], self.prior)
 
     def calibrated(self, modality: str, logits: Floats) -> Floats:
         """Return the calibrated probabilities float32 [..., C] of the head's logits [..., C]."""
@@ -126,6 +130,8 @@ class Classifier:
             scores = replace(scores, means=np.delete(scores.means, label, axis=1))
         weight, bias = np.delete(head.weight, label, axis=0), np.delete(head.bias, label)
         labels = self.labels[:label] + self.labels[label + 1 :]
+        prior = self._calibration.prior
+        calibration = replace(self._calibration, prior=prior and prior[:label] + prior[label + 1 :])
         return Classifier(
-            Head(weight, bias, head.task, scores), self._calibration, labels, self._rows, self.devices
+            Head(weight, bias, head.task, scores), calibration, labels, self._rows, self.devices
         )

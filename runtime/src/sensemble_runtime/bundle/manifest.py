@@ -209,6 +209,7 @@ class Calibration:
     familiar: dict[str, Annotated[float, (-1e4, 1e4)]]  # the least score of a familiar window
     timeline: TimelineCalibration | None = None  # None without streams of the split calibrate
     sparing: SparingCalibration | None = None  # None with one sensor, or several labels at once
+    prior: tuple[Annotated[float, (1e-9, 1)], ...] | None = None  # of each class, in every opinion
 
     @property
     def promised(self) -> bool:

@@ -121,6 +121,8 @@ def _calibration_problems(manifest: Manifest) -> Iterator[str]:
         yield f"calibration.modalities.{modality}: has no encoder here"
     for modality in calibration.familiar.keys() - modalities:
         yield f"calibration.familiar.{modality}: has no encoder here"
+    if calibration.prior is not None and len(calibration.prior) != len(manifest.labels):
+        yield f"calibration.prior: expected {len(manifest.labels)} shares, one of each label"
     if calibration.sparing is not None:
         yield from _sparing_problems(calibration.sparing, modalities)
     yield from _subset_problems("audited", manifest.audited, modalities)

@@ -4,8 +4,10 @@ Each live modality has an opinion p_m: its calibrated probabilities of the C cla
 of them. A sensor lies with a probability e_m. Then its opinion is about another scene. A set of n sensors
 believes in class c in proportion to
 
-    prod_m [(1 - e_m) C g_m(c) + e_m],    g_m(c) in proportion to p_m(c) ** (n ** -r).
+    q(c) prod_m [(1 - e_m) g_m(c) / q(c) + e_m],    g_m(c) in proportion to q(c) (p_m(c) / q(c)) ** (n ** -r).
 
+The prior q holds the shares of the classes where these are likelier to be in all opinions than in none, and
+is the same for all classes elsewhere. Each opinion has it, and it counts once.
 The redundancy r is fitted: with 0, sensors err independently; with 1, they repeat each other, and the product
 is the answer of the mean of the calibrated logits (Eq. 7). A sensor that contradicts the others lowers the
 odds to e_m at most.
@@ -66,7 +68,7 @@ def believe(
     `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of modalities that
     `are_strange`. Without any, a single live modality is doubted by its log-odds alone.
     """
-    classes = fuse(np.stack([one.classes for one in live]), lies, redundancy, task)
+    classes = fuse(np.stack([one.classes for one in live]), lies, redundancy, task, live[0].prior)
     scores = [(one.known, one.limit) for one in live if one.known is not None]
     if not scores:
         return classes, classes
@@ -96,7 +98,9 @@ def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str | None]) 
     return strange
 
 
-def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Floats:
+def fuse(
+    opinions: Floats, lies: Floats, redundancy: float, task: Task, prior: Floats | None = None
+) -> Floats:
     """Return the probabilities float [N, C] of N inputs by n > 0 modalities, if each shows one of C classes.
 
     Args:
@@ -104,6 +108,7 @@ def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Float
         lies: e_m, float [n, N], the probability that each lies.
         redundancy: r, in [0, 1].
         task: if multi-label, each class is a question by itself, true or not.
+        prior: q, float [C], of a multi-class task; None: all classes are alike.
     """
     n = len(opinions)
     if task == "multi-label":
@@ -112,9 +117,11 @@ def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Float
         return np.asarray(_alone(opinions, lies)[0])
     tops = opinions.argmax(axis=-1)
     best = np.zeros(opinions.shape[1:])
+    if prior is None:
+        prior = np.full(opinions.shape[-1], 1 / opinions.shape[-1])
     for _, group in groupby(reversed(subsets.places(n)), len):  # the whole set first, so that it wins ties
         parts = list(group)
-        for part, own in zip(parts, _believed(opinions, lies, parts, redundancy), strict=True):
+        for part, own in zip(parts, _believed(opinions, lies, parts, redundancy, prior), strict=True):
             rest = [row for row in range(n) if row not in part]
             agreed = (tops[rest] == own.argmax(axis=-1)).all(axis=0)
             surer = agreed & (own.max(axis=-1) > best.max(axis=-1))
@@ -122,14 +129,16 @@ def fuse(opinions: Floats, lies: Floats, redundancy: float, task: Task) -> Float
     return best
 
 
-def _believed(opinions: Floats, lies: Floats, parts: Sequence[tuple[int, ...]], redundancy: float) -> Floats:
+def _believed(
+    opinions: Floats, lies: Floats, parts: Sequence[tuple[int, ...]], redundancy: float, prior: Floats
+) -> Floats:
     """Return the probabilities by sets of the same size, float [K, N, C]."""
     size = len(parts[0])
     if size == 1:
         return _alone(opinions, lies)[[row for (row,) in parts]]
     trusted = (1 - lies)[..., np.newaxis]
-    logs = np.log(trusted * likelihoods(opinions, size**-redundancy) + 1 - trusted)
-    sums = np.stack([logs[list(part)].sum(axis=0) for part in parts])
+    logs = np.log(trusted * likelihoods(opinions, size**-redundancy, prior) + 1 - trusted)
+    sums = np.stack([logs[list(part)].sum(axis=0) for part in parts]) + np.log(prior)
     odds = np.exp(sums - sums.max(axis=-1, keepdims=True))
     return np.asarray(odds / odds.sum(axis=-1, keepdims=True))
 
@@ -148,11 +157,11 @@ def _odds(opinions: Floats, lies: Floats, power: float) -> Floats:
     return np.asarray(1 / (1 + np.exp(logs[..., 1] - logs[..., 0])))
 
 
-def likelihoods(opinions: Floats, power: float = 1.0) -> Floats:
+def likelihoods(opinions: Floats, power: float = 1.0, prior: Floats | float | None = None) -> Floats:
     """Return how much more probable windows are under each class than on average, from [..., C]."""
-    shares = opinions**power
-    shares = shares / shares.sum(axis=-1, keepdims=True)
-    return np.asarray((1 - _LEAST) * opinions.shape[-1] * shares + _LEAST)
+    before = 1 / opinions.shape[-1] if prior is None else prior
+    ratios = (opinions / before) ** power
+    return np.asarray((1 - _LEAST) * ratios / (before * ratios).sum(axis=-1, keepdims=True) + _LEAST)
 
 
 class Belief:

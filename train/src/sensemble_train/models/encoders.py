@@ -26,10 +26,10 @@ HIDE = -1e4  # added to the attention score of a hidden token
 class EncoderConfig:
     """The shape of one encoder.
 
-    With `source`, only `embedding`, `vocabulary`, `length`, `project`, `unfrozen` and `place` have a meaning:
-    an adapter follows the pretrained encoder, unless `project` is off or `place` is given. `clip` is CLIP's
-    form: a class token before the patches, which becomes the embedding, and a LayerNorm; in text, a causal
-    mask, and the embedding of the end-of-text token, which has the largest id.
+    With `source`, only `embedding`, `vocabulary`, `length`, `project` and what follows `source` have a
+    meaning: an adapter follows the pretrained encoder, unless `project` is off or `place` is given. `clip` is
+    CLIP's form: a class token before the patches, which becomes the embedding, and a LayerNorm; in text, a
+    causal mask, and the embedding of the end-of-text token, which has the largest id.
     """
 
     width: int
@@ -53,6 +53,8 @@ class EncoderConfig:
     source: str = ""  # a pretrained encoder (`pretrained.sources`)
     unfrozen: int = 0  # last blocks of `source` that learn with the adapter; -1 for all
     place: int | None = None  # of the features of `source` in the embedding (`pretrained.encoder`)
+    components: int = 0  # principal ones of these features that are kept; 0 for the features themselves
+    decay: float = 0.0  # of the linear classifier that reads them (`recipe.linear_student`)
 
 
 class Trunk(nn.Module):

@@ -46,6 +46,11 @@ class Description:
         """Modalities whose inputs a tokenizer makes."""
         return tuple(m for m, spec in self.specs.items() if kind_of(spec).tokenized)
 
+    @property
+    def linear(self) -> bool:
+        """True for a linear student (`recipe.linear_student`), which learned from `calibrate` too."""
+        return all(config.decay for config in self.configs.values())
+
 
 class Head(nn.Module):
     """A linear classifier after a BatchNorm without affine parameters (App. C; He et al., 2022).

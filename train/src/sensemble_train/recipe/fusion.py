@@ -19,7 +19,6 @@ from sensemble_train.recipe.linear import LinearFit, fit_linear
 from sensemble_train.training.loop import Loop
 from sensemble_train.training.scale import autocast
 
-DECAYS = 0.01, 0.03, 0.1, 0.3  # of linear specialists
 _OTHERS = 0.5  # weight of the logits of sensors outside a subset
 
 

@@ -40,9 +40,8 @@ from sensemble_train.models.infer_spec import SMALL, inputs, small, task_of
 from sensemble_train.models.model import Description, Model
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.pretrained.sources import load, tokenizer
-from sensemble_train.recipe.linear import fit_familiarity, fit_linear
+from sensemble_train.recipe.linear import FOLDS, fit_familiarity, fit_linear, group_folds
 
-_FOLDS = 10
 _STREAMED = 200  # windows of streams in which nothing appears, at most
 _FEWEST = 6  # windows between takes that can tell what none of the classes looks like
 _SURE = 0.9  # confidence of a class from which a window is not answered as none of them
@@ -208,7 +207,7 @@ def instant(
     slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
     for row, m in enumerate(sorted(chosen)):
         has_it = raw.present[m]
-        folds = _folds([e for e, has in zip(examples, has_it.tolist(), strict=True) if has])
+        folds = group_folds([e for e, has in zip(examples, has_it.tolist(), strict=True) if has])
         classes = truth[has_it] if several else None
         found = fit_linear(features[m], truth[has_it], folds, len(labels), task, classes)
         place = encoders.configs[m].place or 0
@@ -264,7 +263,7 @@ class Unlike:
     def folds(self, present: Tensor) -> Tensor:
         """Return the folds of the windows that have a sensor; -1 where there is one group alone."""
         own = self._codes[present]
-        return own % _FOLDS if len(own.unique()) > 1 else torch.full_like(own, -1)
+        return own % FOLDS if len(own.unique()) > 1 else torch.full_like(own, -1)
 
     def note(self, present: Tensor, unfamiliar: Tensor, logits: Tensor) -> None:
         """Note which windows of a sensor are unfamiliar, and its opinions [n, C] of the others."""
@@ -325,16 +324,3 @@ def _chosen(dataset: Dataset, examples: list[Example], modalities: Iterable[str]
             )
         )
     return chosen
-
-
-def _folds(examples: list[Example]) -> Tensor:
-    """Return the fold of each example, int64 [N]: each group goes where its classes have the fewest."""
-    labels: dict[str, set[str]] = {}
-    for e in examples:
-        labels.setdefault(e.group or e.id, set()).update(e.labels)
-    dealt: Counter[tuple[str, int]] = Counter()
-    folds: dict[str, int] = {}
-    for group in sorted(labels):
-        folds[group] = min(range(_FOLDS), key=lambda fold: sum(dealt[name, fold] for name in labels[group]))
-        dealt.update((name, folds[group]) for name in labels[group])
-    return torch.tensor([folds[e.group or e.id] for e in examples])

@@ -19,7 +19,9 @@ from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.embedding_lengths import balanced
-from sensemble_train.recipe.fusion import DECAYS, LateFusion, fuse, likeliest, linear_specialist, prior_logits
+from sensemble_train.recipe.fusion import LateFusion, fuse, likeliest, linear_specialist, prior_logits
+from sensemble_train.recipe.linear import DECAYS
+from sensemble_train.recipe.linear_student import linear_student
 from sensemble_train.recipe.methods import (
     Start,
     distill_subsets,
@@ -75,10 +77,14 @@ class Cell:
     def subset(self) -> Model:
         """Return the model that ships: every subset learns from labels and a teacher, then is balanced.
 
-        The teacher is late fusion, unless another one answered the unlabelled examples.
+        The teacher is late fusion, unless another one answered the unlabelled examples. Where all encoders
+        are frozen and there is nothing to learn from but labels, a linear student ships.
         """
+        labelled, selection = self.sources["train"], self.sources["calibrate"]
 
         def make(loop: Loop) -> Model:
+            if self.linear and isinstance(labelled, Clips) and isinstance(selection, Clips):
+                return linear_student(self.pretrained, labelled, selection)
             start, unlabelled = self.start(loop), self.sources["distill"]
             if unlabelled.targets is not None:
                 student = learn_subsets(start, unlabelled, self.background)
@@ -89,6 +95,15 @@ class Cell:
             return balanced(student, self.sources["calibrate"], self.job.loop("balance"))
 
         return self.trained("subset", make)
+
+    @property
+    def linear(self) -> bool:
+        """True if all that could learn are linear classifiers of frozen encoders, by labels alone."""
+        frozen = all(isinstance(e, Pretrained) and not e.learns for e in self.pretrained.encoders.values())
+        whole = set(self.train) == set(self.pretrained.modalities)
+        return (
+            frozen and whole and self.held_out and len(self.sources["distill"]) <= len(self.sources["train"])
+        )
 
     def teacher(self) -> LateFusion:
         """Return late fusion of specialists or, where a modality has no labels, of MASD's model for each."""

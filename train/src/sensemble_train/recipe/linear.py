@@ -1,5 +1,8 @@
 """Linear classifiers of one modality's features, calibrated on groups that they were not fitted on."""
 
+import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,12 +10,28 @@ import torch
 from numpy.typing import NDArray
 from sensemble_runtime.auditing.calibration import familiar_limit, fit_temperature
 from sensemble_runtime.bundle.manifest import Task
+from sensemble_sensors.media.dataset import Example
 from torch import Tensor
 
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.training.optim import minimize
 
+DECAYS = 0.01, 0.03, 0.1, 0.3  # of which `calibrate` chooses
+FOLDS = 10  # of the groups
 DECAY = 1e-2  # weight of the squares of a classifier's weights, next to the mean loss
+
+
+def group_folds(examples: Sequence[Example]) -> Tensor:
+    """Return the fold of each example, int64 [N]: each group goes where its classes have the fewest."""
+    labels: dict[str, set[str]] = {}
+    for e in examples:
+        labels.setdefault(e.group or e.id, set()).update(e.labels)
+    dealt: Counter[tuple[str, int]] = Counter()
+    found: dict[str, int] = {}
+    for group in sorted(labels):
+        found[group] = min(range(FOLDS), key=lambda fold: sum(dealt[name, fold] for name in labels[group]))
+        dealt.update((name, found[group]) for name in labels[group])
+    return torch.tensor([found[e.group or e.id] for e in examples])
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +79,28 @@ def fit_linear(
     slopes = weight @ basis.T / temperature
     bias = bias / temperature - slopes @ mean
     return LinearFit(slopes, bias, temperature, logits / temperature, left_out(own) / temperature)
+
+
+def nothing_left_out(features: Tensor) -> Tensor:
+    """Return folds, int64 [N], by which `fit_linear` leaves no example out."""
+    return torch.full((len(features),), -1)
+
+
+def choose_decay(
+    known: Tensor, truth: Tensor, held: Tensor, others: Tensor, classes: int, task: Task
+) -> tuple[float, float]:
+    """Return one of `DECAYS`, and a temperature, by which labels held out are likeliest.
+
+    The classifier learns from features [N, V, F] and labels as `fit_linear` does, and is judged by the first
+    view of `held` [M, V, F] and the labels `others`.
+    """
+    best = math.inf, 0.0, 1.0
+    for decay in DECAYS:
+        fitted = fit_linear(known, truth, nothing_left_out(known), classes, task, decay=decay)
+        logits = held[:, 0] @ fitted.weight.T + fitted.bias
+        temperature = fit_temperature(logits.numpy(), others.numpy(), task)
+        best = min(best, (float(task_loss(logits / temperature, others, task)), decay, temperature))
+    return best[1:]
 
 
 @dataclass(frozen=True, slots=True)

@@ -32,7 +32,7 @@ class Pretrained(Encoder):
         size = self.pretrained(torch.zeros(spec.shape, dtype=getattr(torch, spec.dtype))).shape[1]
         self.adapter: nn.Module
         if config.place is not None:
-            self.adapter = Placed(size, config.place, config.embedding)
+            self.adapter = Placed(size, config.place, config.embedding, config.components)
         elif config.project:
             self.adapter = _adapter(size, config.embedding, config.length)
         elif size == config.embedding:
@@ -110,13 +110,16 @@ class Placed(nn.Module):
     """Puts features [B, F] at their own place of the embedding [B, d], followed by a 1; the rest is 0.
 
     They are scaled to unit length: where examples are few, the length says more of the recording than of the
-    class. A linear head on the mean of such embeddings has weights and a bias for each modality.
+    class. With `components`, a linear map reduces them to so many. A linear head on the mean of such
+    embeddings has weights and a bias for each modality.
     """
 
     one: Tensor
 
-    def __init__(self, size: int, place: int, embedding: int) -> None:
+    def __init__(self, size: int, place: int, embedding: int, components: int = 0) -> None:
         super().__init__()
+        self.reduce = nn.Linear(size, components) if components else nn.Identity()
+        size = components or size
         self.around = place, embedding - place - size
         one = torch.zeros(embedding)
         one[place + size] = 1
@@ -124,4 +127,4 @@ class Placed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map [B, F] to [B, d]."""
-        return functional.pad(scaled(x, 1.0), self.around) + self.one
+        return functional.pad(self.reduce(scaled(x, 1.0)), self.around) + self.one

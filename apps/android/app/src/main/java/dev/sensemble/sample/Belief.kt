@@ -22,12 +22,19 @@ private const val WHOLE = 6
 /**
  * The probabilities of the classes, by the calibrated opinion of each live sensor and the probability that it lies: the runtime's
  * `engine/belief.py`, which explains it. The answer is as sure as that of any part of the sensors that the others agree with.
+ * Without a prior, the classes are alike before any sensor.
  */
-fun fuse(opinions: List<DoubleArray>, lies: List<Double>, redundancy: Double, multiClass: Boolean): DoubleArray {
+fun fuse(
+    opinions: List<DoubleArray>,
+    lies: List<Double>,
+    redundancy: Double,
+    multiClass: Boolean,
+    prior: DoubleArray = doubleArrayOf(),
+): DoubleArray {
     val n = opinions.size
     val classes = opinions[0].size
-    fun logs(opinion: DoubleArray, row: Int, size: Int) =
-        likelihoods(opinion, size.toDouble().pow(-redundancy)).map { ln((1 - lies[row]) * it + lies[row]) }
+    fun logs(opinion: DoubleArray, row: Int, size: Int, before: DoubleArray = doubleArrayOf()) =
+        likelihoods(opinion, size.toDouble().pow(-redundancy), before).map { ln((1 - lies[row]) * it + lies[row]) }
     if (!multiClass) return DoubleArray(classes) { c ->
         val pairs = opinions.mapIndexed { row, p -> logs(doubleArrayOf(p[c], 1 - p[c]), row, n) }
         1 / (1 + exp(pairs.sumOf { (yes, no) -> no - yes }))
@@ -40,8 +47,8 @@ fun fuse(opinions: List<DoubleArray>, lies: List<Double>, redundancy: Double, mu
     val bySize = HashMap<Int, List<List<Double>>>()
     fun believed(part: List<Int>): DoubleArray {
         if (part.size == 1) return alone(part[0])
-        val known = bySize.getOrPut(part.size) { opinions.mapIndexed { row, p -> logs(p, row, part.size) } }
-        val sums = DoubleArray(classes) { c -> part.sumOf { known[it][c] } }
+        val known = bySize.getOrPut(part.size) { opinions.mapIndexed { row, p -> logs(p, row, part.size, prior) } }
+        val sums = DoubleArray(classes) { c -> part.sumOf { known[it][c] } + (prior.getOrNull(c)?.let { ln(it) } ?: 0.0) }
         val most = sums.max()
         val whole = sums.sumOf { exp(it - most) }
         return DoubleArray(classes) { exp(sums[it] - most) / whole }
@@ -65,10 +72,11 @@ private fun parts(n: Int): List<List<Int>> {
 }
 
 /** How much more probable a window is under each class than without knowing it. */
-private fun likelihoods(opinion: DoubleArray, power: Double = 1.0): DoubleArray {
-    val shares = DoubleArray(opinion.size) { opinion[it].pow(power) }
-    val whole = shares.sum()
-    return DoubleArray(shares.size) { (1 - LEAST) * shares.size * (shares[it] / whole) + LEAST }
+private fun likelihoods(opinion: DoubleArray, power: Double = 1.0, prior: DoubleArray = doubleArrayOf()): DoubleArray {
+    val before = DoubleArray(opinion.size) { prior.getOrElse(it) { 1.0 / opinion.size } }
+    val ratios = DoubleArray(opinion.size) { (opinion[it] / before[it]).pow(power) }
+    val whole = ratios.indices.sumOf { before[it] * ratios[it] }
+    return DoubleArray(ratios.size) { (1 - LEAST) * ratios[it] / whole + LEAST }
 }
 
 /** The place of the largest number, the first of several. */

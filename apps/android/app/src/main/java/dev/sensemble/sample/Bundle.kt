@@ -24,14 +24,15 @@ class Fitted(json: JSONObject) {
 }
 
 /**
- * The confidence from which an answer is sure, how far sensors repeat each other (0 to 1), by modality what was fitted and the
- * least score of a familiar window.
+ * The confidence from which an answer is sure, how far sensors repeat each other (0 to 1), the prior that opinions hold, by
+ * modality what was fitted and the least score of a familiar window.
  */
 class Calibration(json: JSONObject) {
     val threshold: Double = json.getDouble("threshold")
     val redundancy: Double = json.getDouble("redundancy")
     val modalities: Map<String, Fitted> =
         json.getJSONObject("modalities").let { all -> all.keys().asSequence().associateWith { Fitted(all.getJSONObject(it)) } }
+    val prior: DoubleArray = json.optJSONArray("prior")?.let { all -> DoubleArray(all.length()) { all.getDouble(it) } } ?: doubleArrayOf()
     val familiar: Map<String, Double> =
         json.getJSONObject("familiar").let { all -> all.keys().asSequence().associateWith { all.getDouble(it) } }
 }

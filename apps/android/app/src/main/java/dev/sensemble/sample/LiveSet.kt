@@ -74,7 +74,7 @@ class LiveSet(
         if (live.isEmpty()) return prediction(near, DoubleArray(head.size) { 1.0 / head.size }, Doubt.UNFAMILIAR)
         val classes = live.associateWith { classes(it) }
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
-        var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass)
+        var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass, calibration.prior)
         val unfamiliar = near - live.toSet()
         val against = strange(unfamiliar, ::isFar) { specs.getValue(it).device }.size
         known(live, against)?.let { fused = doubted(fused, it) }
