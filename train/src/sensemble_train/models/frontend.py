@@ -45,6 +45,10 @@ _LIFT = 2.0  # brings them to about unit scale
 _LEAST = 1e-6  # of a square, before its root
 _PIECE = 128  # largest steps of a spectrum
 _WAVES = 20  # lowest frequencies of a spectrum
+_LAGS = 64, 16, 5  # of a window's steps: the shares of it over which changes are looked at
+_LEVELS = 0.0, 0.02, -0.02, 0.06, -0.06, 0.2, -0.2, 0.6, -0.6, 1.2, -1.2, 2.5, -2.5  # of a signal
+_MOVES = 0.02, -0.02, 0.1, -0.1, 0.6, -0.6  # of its changes
+_SOFT = 0.04  # about a level of 0, what counts in part
 _FAINT = 1e-4  # least variance and power of a signal, in its scale
 _AT_ONCE = 2  # recordings: intermediate results stay in a CPU's caches, and are not allocated each time
 
@@ -170,7 +174,9 @@ class Motion(Spectrum):
     channels' moves from their means in the window, over the root of the mean square of all of these: how a
     person moves, however strongly. The summary holds the mean of each signal but the shapes, the logarithms
     of its variance and of its differences' variance, and its log spectrum, averaged over pieces of the window
-    (Welch, 1967).
+    (Welch, 1967); and how much of the time it, and its changes over three lags, are above some levels. As
+    MiniRocket's shares of positive values (Dempster et al., 2021), these say how a body moves and rests at all
+    scales, and are the same for few people and many.
     """
 
     mean: Tensor
@@ -178,6 +184,10 @@ class Motion(Spectrum):
     average: Tensor
     changes: Tensor
     sum: Tensor
+    levels: Tensor
+    levels_steep: Tensor
+    moves: Tensor
+    moves_steep: Tensor
     waves: Tensor
     welch: Tensor
 
@@ -194,6 +204,16 @@ class Motion(Spectrum):
             self.register_buffer("waves", waves, persistent=False)
             self.register_buffer("welch", torch.full((1, self.pieces), 1 / self.pieces), persistent=False)
             self.register_buffer("changes", torch.full((1, steps - 1), 1 / steps), persistent=False)
+            self.lags = sorted({max(1, round(steps / part)) for part in _LAGS})
+            self.size += len(_LEVELS) + len(self.lags) * len(_MOVES)
+            for name, levels in (("levels", _LEVELS), ("moves", _MOVES)):
+                level = torch.tensor(levels).view(1, 1, -1, 1)
+                steep = 2 / (level.abs() + _SOFT)
+                self.register_buffer(name, level * steep, persistent=False)
+                self.register_buffer(f"{name}_steep", steep, persistent=False)
+            for lag in self.lags:
+                left = torch.full((1, steps - lag), 1 / (steps - lag))
+                self.register_buffer(f"left{lag}", left, persistent=False)
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("inverse", 1 / deviation, persistent=False)
         self.register_buffer("average", torch.full((1, steps), 1 / steps), persistent=False)
@@ -244,7 +264,11 @@ class Motion(Spectrum):
         variance = functional.linear(moving * moving, self.average)
         change = functional.linear(steps * steps, self.changes)
         logs = (torch.cat([variance, change, self._power(moving)], dim=2) + _FAINT).log()
-        return torch.cat([mean, logs * (1 / _RELATIVE_STD)], dim=2)
+        above = [_above(signals, self.levels, self.levels_steep, self.average)]
+        for lag in self.lags:
+            change = signals[:, :, lag:] - signals[:, :, :-lag]
+            above.append(_above(change, self.moves, self.moves_steep, self.get_buffer(f"left{lag}")))
+        return torch.cat([mean, logs * (1 / _RELATIVE_STD), *above], dim=2)
 
     def _power(self, moving: Tensor) -> Tensor:
         batch, signals, steps = moving.shape
@@ -293,6 +317,13 @@ class RelativeFrames(nn.Module):
         variance = (pixels * pixels).mean(dim=(2, 3), keepdim=True)
         pixels = pixels * torch.rsqrt(variance + _PLAIN**2)
         return pixels.view(batch * times, height, width, colours).permute(0, 3, 1, 2)
+
+
+def _above(signals: Tensor, levels: Tensor, steep: Tensor, average: Tensor) -> Tensor:
+    """Map signals [B, S, T] to [B, S, L]: how much of the time they are above (1) or below (-1) levels."""
+    # A clamped line, for a comparison has no slope: near the level, noise would decide.
+    near = (signals.unsqueeze(2) * steep - levels).clamp(-1, 1)
+    return functional.linear(near, average).squeeze(3)
 
 
 def _waves(steps: int) -> Tensor:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.encoders import Encoder, EncoderConfig, scaled
-from sensemble_train.models.frontend import Motion
+from sensemble_train.models.frontend import OUTLIER, Motion
 from sensemble_train.models.kinds.kind import Kind, between, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
 
@@ -163,6 +163,7 @@ class SeriesEncoder(Encoder):
         inputs = 2 * config.width + self.motion.summed * self.motion.size
         self.project = nn.Linear(inputs, config.embedding, bias=False)
         self.spread = nn.BatchNorm1d(config.embedding, affine=False)
+        self.standard = Standard(self.motion.summed * self.motion.size)
         self.length = config.length
 
     def encode(self, features: Tensor) -> Tensor:
@@ -173,10 +174,30 @@ class SeriesEncoder(Encoder):
         # XNNPACK takes no maximum of one piece.
         most = functional.max_pool2d(pieces, (1, pieces.shape[3])) if pieces.shape[3] > 1 else pieces
         mean = pieces.mean(dim=(2, 3), keepdim=True)
+        summary = self.standard(summary.flatten(1))
         if self.training:
-            summary = summary * (torch.rand(batch, 1, 1, device=summary.device) >= _WITHOUT)
-        read = torch.cat([mean.flatten(1), most.flatten(1), summary.flatten(1)], dim=1)
+            summary = summary * (torch.rand(batch, 1, device=summary.device) >= _WITHOUT)
+        read = torch.cat([mean.flatten(1), most.flatten(1), summary], dim=1)
         return scaled(self.spread(self.project(read)), self.length)
+
+
+class Standard(nn.Module):
+    """Numbers [B, N] by their mean and deviation over the data, outliers cut.
+
+    Steps of equal size then teach each of them equally soon, however little it varies.
+    """
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(size, affine=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map [B, N] to [B, N]."""
+        if self.training:
+            return self.norm(x).clamp(-OUTLIER, OUTLIER)  # type: ignore[no-any-return]
+        # XNNPACK has no batch norm without a layer before it.
+        scale = torch.rsqrt(self.norm.running_var + self.norm.eps)
+        return ((x - self.norm.running_mean) * scale).clamp(-OUTLIER, OUTLIER)
 
 
 def _layer(before: int, after: int, seen: int, stride: int) -> list[nn.Module]:
