@@ -103,7 +103,20 @@ def test_the_summary_holds_welchs_spectrum(steps: int, piece: int) -> None:
     taper = np.hanning(piece)
     _, power = welch(moved, window=taper, nperseg=piece, noverlap=0, detrend=False, axis=1)
     expected = np.log(power[:, 1:21] * (taper**2).sum() / 2 / piece + 1e-4) / 2  # a density, of both sides
-    np.testing.assert_allclose(summary[:, :, 3:], expected.transpose(0, 2, 1), atol=1e-3)
+    np.testing.assert_allclose(summary[:, :, 3:23], expected.transpose(0, 2, 1), atol=1e-3)
+
+
+def test_the_summary_tells_how_much_of_the_time_a_signal_and_its_changes_are_above_levels() -> None:
+    """Of a body at rest, means and spectra say nothing of a leap that lasts a tenth of the window."""
+    rows = torch.zeros(1, 100, 1)
+    rows[:, 20:30] = 5
+    _, summary = Motion(100, ((0.0, 1.0),), ())(rows)
+    levels, *moves = summary[0, 0, 23:].split([13, 6, 6, 6])
+    assert levels[[7, 9, 11]].tolist() == pytest.approx([-0.8] * 3), "above 0.2, 0.6 or 1.2 in a tenth"
+    assert levels[[8, 10, 12]].tolist() == pytest.approx([1.0] * 3), "above the negative ones all the time"
+    for lag, changes in zip((2, 6, 20), moves, strict=True):
+        length = min(lag, 10) / (100 - lag)
+        assert changes[4:].tolist() == pytest.approx([2 * length - 1, 1 - 2 * length])
 
 
 def test_a_run_of_rows_is_lost_and_the_row_before_repeated() -> None:

@@ -322,8 +322,9 @@ class RelativeFrames(nn.Module):
 def _above(signals: Tensor, levels: Tensor, steep: Tensor, average: Tensor) -> Tensor:
     """Map signals [B, S, T] to [B, S, L]: how much of the time they are above (1) or below (-1) levels."""
     # A clamped line, for a comparison has no slope: near the level, noise would decide.
-    near = (signals.unsqueeze(2) * steep - levels).clamp(-1, 1)
-    return functional.linear(near, average).squeeze(3)
+    batch, count, steps = signals.shape
+    near = (signals.reshape(batch, count, 1, steps) * steep - levels).clamp(-1, 1)
+    return functional.linear(near, average).flatten(2)
 
 
 def _waves(steps: int) -> Tensor:
