@@ -45,7 +45,7 @@ _LIFT = 2.0  # brings them to about unit scale
 _LEAST = 1e-6  # of a square, before its root
 _PIECE = 128  # largest steps of a spectrum
 _WAVES = 20  # lowest frequencies of a spectrum
-_LAGS = 64, 16, 5  # of a window's steps: the shares of it over which changes are looked at
+_LAGS = 64, 16, 5  # parts of a window, one of which is a lag
 _LEVELS = 0.0, 0.02, -0.02, 0.06, -0.06, 0.2, -0.2, 0.6, -0.6, 1.2, -1.2, 2.5, -2.5  # of a signal
 _MOVES = 0.02, -0.02, 0.1, -0.1, 0.6, -0.6  # of its changes
 _SOFT = 0.04  # about a level of 0, what counts in part
@@ -174,9 +174,9 @@ class Motion(Spectrum):
     channels' moves from their means in the window, over the root of the mean square of all of these: how a
     person moves, however strongly. The summary holds the mean of each signal but the shapes, the logarithms
     of its variance and of its differences' variance, and its log spectrum, averaged over pieces of the window
-    (Welch, 1967); and how much of the time it, and its changes over three lags, are above some levels. As
-    MiniRocket's shares of positive values (Dempster et al., 2021), these say how a body moves and rests at all
-    scales, and are the same for few people and many.
+    (Welch, 1967). It also holds how much of the time the signal, and its changes over three lags, are above
+    some levels: like MiniRocket's shares of positive values (Dempster et al., 2021), these tell how a body
+    moves and rests.
     """
 
     mean: Tensor
