@@ -196,8 +196,10 @@ class Standard(nn.Module):
         if self.training:
             return self.norm(x).clamp(-OUTLIER, OUTLIER)  # type: ignore[no-any-return]
         # XNNPACK has no batch norm without a layer before it.
-        scale = torch.rsqrt(self.norm.running_var + self.norm.eps)
-        return ((x - self.norm.running_mean) * scale).clamp(-OUTLIER, OUTLIER)
+        mean, variance = self.norm.running_mean, self.norm.running_var
+        assert mean is not None  # noqa: S101 - tracked, as by default
+        assert variance is not None  # noqa: S101
+        return ((x - mean) * torch.rsqrt(variance + self.norm.eps)).clamp(-OUTLIER, OUTLIER)
 
 
 def _layer(before: int, after: int, seen: int, stride: int) -> list[nn.Module]:
