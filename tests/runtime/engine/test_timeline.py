@@ -1,6 +1,7 @@
 """The timeline: classes begin and end as the answers of overlapping windows say."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -107,3 +108,14 @@ def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple
 def test_the_promise_says_the_hours_and_the_price(hours: float, false: int, asked: float, says: str) -> None:
     sets = {"audio": SetThreshold(0.0, hours, false, 0.9)}
     assert TimelineCalibration(1.0, 1.0, {}, asked, sets).promise.startswith(says)
+
+
+def test_the_threshold_of_sensors_counts_on_while_their_evidence_does() -> None:
+    sets = {"audio": SetThreshold(-1.0, 3.0, 0, 0.9), "audio+video": SetThreshold(8.0, 3.0, 1, 0.95)}
+    timeline = Timeline(replace(CALIBRATION, sets=sets), LABELS)
+    both, one = ("audio", "video"), ("audio",)
+    for i in range(4):
+        assert timeline.note(i * HOP, *shown("two", 0.7), both, both) == []
+    assert timeline.note(4 * HOP, *shown("two", 0.7), one, one) == [], "the camera's evidence is in it"
+    later = [timeline.note(10 + i * HOP, *shown("two", 0.7), one, one) for i in range(4)]
+    assert [happening.kind for told in later for happening in told] == ["began"]

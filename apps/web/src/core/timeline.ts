@@ -13,6 +13,7 @@ const REST = 0.75; // seconds below the threshold after which a class has ended
 const BEGINS = 0.1; // classes a second that begin, before any evidence
 const MOST = 12; // the log-likelihood ratio that an answer counts for at most
 const LEAST = 1e-12;
+const HOLD = 2; // seconds for which the threshold of sensors counts on: their evidence is still in the filter
 const PAUSE = 5; // seconds without an answer after which nothing is known
 const DEFAULT: TimelineCalibration = { evidence: 3.2, usual: 1, dwell: {}, asked: 1, sets: { "": { threshold: 1 } } };
 
@@ -40,6 +41,7 @@ export class Timeline {
   private answered = -Infinity; // when the newest answer came
   private last = -Infinity; // when the odds were last above the threshold
   private going: Happening | null = null;
+  private kept: [number, number][] = []; // when some sensors were heard, and their threshold
   private readonly calibration: TimelineCalibration;
 
   constructor(calibration: TimelineCalibration | null, private readonly labels: readonly string[]) {
@@ -51,7 +53,10 @@ export class Timeline {
   /** Take an answer: its probabilities if the scene shows a class, the log-odds that it does, the sensors that it names, and those whose threshold counts. */
   note(time: number, classes: ArrayLike<number>, known: number, sensors: string[], heard = sensors): Happening[] {
     const { sets } = this.calibration;
-    const threshold = (sets[heard.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) }).threshold;
+    const own = (sets[heard.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) }).threshold;
+    this.kept = this.kept.filter(([at]) => time >= at && time - at <= HOLD);
+    if (heard.length || heard === sensors) this.kept.push([time, own]);
+    const threshold = Math.max(...this.kept.map(([, one]) => one), this.kept.length ? -Infinity : Infinity);
     const elapsed = time - this.answered;
     const isRested = time - this.last > Math.max(REST, 1.5 * elapsed);
     this.answered = time;

@@ -28,7 +28,7 @@ from sensemble_runtime.bundle.manifest import TimelineCalibration
 from sensemble_runtime.engine.answer import answer
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.engine.timeline import STATE, Episodes, Filter
+from sensemble_runtime.engine.timeline import STATE, Episodes, Filter, Held
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.scores import CurvePoint, StreamScore
 from sensemble_runtime.subsets import Subset
@@ -95,8 +95,15 @@ def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[s
 
 def margins(answers: Answered, log_odds: Floats, calibration: TimelineCalibration) -> Floats:
     """Return log-odds [T, C] less the thresholds of the sensors that are heard."""
-    known = {heard: calibration.threshold(heard) for heard in {*answers.heard}}
-    return np.asarray(log_odds - np.array([known[heard] for heard in answers.heard])[:, np.newaxis])
+    known = {heard: calibration.threshold(heard) if heard else None for heard in {*answers.heard}}
+    return log_odds - held(answers.times, [known[heard] for heard in answers.heard])
+
+
+def held(times: Floats, thresholds: Iterable[float | None]) -> Floats:
+    """Return the thresholds [T, 1] that count, by those of the sensors that are heard (`timeline.Held`)."""
+    kept = Held()
+    found = [kept.step(time, one) for time, one in zip(times.tolist(), thresholds, strict=True)]
+    return np.array(found).reshape(-1, 1)
 
 
 def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str]) -> list[Told]:
@@ -148,6 +155,7 @@ def count(streams: Sequence[tuple[Answered, Sequence[Told]]], lasting: Iterable[
 def thresholds(log_odds: Sequence[Floats], points: int = POINTS) -> list[float]:
     """Return thresholds for a curve, falling: those that more and more windows reach."""
     tops = np.concatenate([one.max(axis=1) for one in log_odds if len(one)] or [np.zeros(1)])
+    tops = tops[np.isfinite(tops)] if np.isfinite(tops).any() else np.zeros(1)  # where no sensor is heard
     shares = np.geomspace(1 / len(tops), 0.98, points)
     return sorted({float(one) for one in np.quantile(tops, 1 - shares)}, reverse=True)
 

@@ -10,6 +10,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 from sensemble_sensors.media.spans import Span
 
 from sensemble_runtime import subsets
@@ -17,6 +18,7 @@ from sensemble_runtime.auditing.stream_audit import (
     Answered,
     Counts,
     count,
+    held,
     odds,
     segments,
     states,
@@ -79,7 +81,7 @@ def _threshold(
     `calibration` has those of smaller sets.
     """
     log_odds = [odds(one, calibration, labels) for one in streams]
-    known = {subsets.parse(name): found.threshold for name, found in calibration.sets.items()}
+    known = {subsets.parse(name): found.threshold for name, found in calibration.sets.items()} | {(): np.inf}
     # Where fewer sensors are heard, their threshold counts.
     fixed = [np.array([known.get(heard, np.nan) for heard in one.heard]) for one in streams]
     own_odds = [own[np.isnan(at)] for own, at in zip(log_odds, fixed, strict=True)]
@@ -88,7 +90,7 @@ def _threshold(
     kept = list[tuple[float, float, Counts]]()
     for threshold in thresholds(own_odds, _POINTS):  # falling: more is found, and more is false
         said = [
-            (one, told(one.times, own - np.where(np.isnan(at), threshold, at)[:, None], 0.0, labels))
+            (one, told(one.times, own - _counting(one, at, threshold), 0.0, labels))
             for one, own, at in zip(streams, log_odds, fixed, strict=True)
         ]
         counts = count(said, lasting)
@@ -101,3 +103,11 @@ def _threshold(
     worth, threshold, counts = alike[len(alike) // 2]
     share = counts.found / counts.spans if counts.spans else None
     return SetThreshold(threshold, hours, counts.false, share), worth
+
+
+def _counting(one: Answered, fixed: NDArray[np.float64], threshold: float) -> NDArray[np.floating]:
+    """Return the thresholds that count: of the set itself, or fixed ones; infinite where none is heard."""
+    if np.isnan(fixed).all():
+        return np.full((len(fixed), 1), threshold)
+    own = [None if at == np.inf else threshold if np.isnan(at) else at for at in fixed.tolist()]
+    return held(one.times, own)

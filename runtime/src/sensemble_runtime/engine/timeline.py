@@ -32,6 +32,7 @@ BEGINS = 0.1  # classes a second that begin, before any evidence: one in ten sec
 _MOST = 12.0  # the log-likelihood ratio that an answer counts for at most, against one that is far off
 _LEAST = 1e-12
 PAUSE = 5.0  # seconds without an answer, which is no evidence, after which nothing is known
+HOLD = 2.0  # seconds for which the threshold of sensors counts on: their evidence is still in the filter
 STATE = 3.0  # seconds that a class lasts from which it is a state; shorter ones are moments
 DEFAULT = TimelineCalibration(3.2, 1.0, {}, 1.0, {"": SetThreshold(1.0, 1e-6, 0, None)})
 """The numbers of a bundle whose data had no streams; they promise nothing."""
@@ -106,6 +107,7 @@ class Timeline:
         self._filter = Filter(self._calibration, labels)
         self._episodes = Episodes(labels)
         self._answered = -math.inf  # when the newest answer came
+        self._held = Held()
 
     def note(
         self,
@@ -121,7 +123,8 @@ class Timeline:
         the same.
         """
         self._answered = time
-        threshold = self._calibration.threshold(sensors if heard is None else heard)
+        own = self._calibration.threshold(sensors if heard is None else heard)
+        threshold = self._held.step(time, None if heard == () else own)
         odds = self._filter.step(time, classes, known)
         return list(self._episodes.step(time, odds, threshold, sensors))
 
@@ -137,6 +140,20 @@ class Timeline:
     def end(self, time: float) -> list[Happening]:
         """End what goes on: no more answers come."""
         return list(self._episodes.end(time))
+
+
+class Held:
+    """The highest threshold of the last `HOLD` seconds."""
+
+    def __init__(self) -> None:
+        self._kept: list[tuple[float, float]] = []  # when, and the threshold
+
+    def step(self, time: float, threshold: float | None) -> float:
+        """Take the threshold of the sensors that are heard, if any is; return the one that counts."""
+        self._kept = [one for one in self._kept if 0 <= time - one[0] <= HOLD]
+        if threshold is not None:
+            self._kept.append((time, threshold))
+        return max((one for _, one in self._kept), default=math.inf)
 
 
 class Episodes:
