@@ -71,8 +71,8 @@ def test_a_run_is_calibrated_by_the_groups_of_its_examples(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     monkeypatch.setattr(run, "_decode", lambda *_: None)
-    monkeypatch.setattr(run, "calibrate_examples", lambda _: [EXAMPLE])
-    model = SimpleNamespace(modalities=(), description=SimpleNamespace(specs={}, labels=()))
+    monkeypatch.setattr(run, "calibrate_examples", lambda *_: [EXAMPLE])
+    model = SimpleNamespace(modalities=(), description=SimpleNamespace(specs={}, labels=(), linear=False))
     data = run._fitted_on(model, SimpleNamespace(folder=tmp_path), lambda *_: None, 1.0, run.SPARING)
     assert (data.groups, data.people) == ([("anna", "writer 3")], ["anna"])
 
