@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, replace
 from pathlib import Path
 from typing import Self
 
+from filelock import FileLock
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment, read_experiment
 from sensemble_train.experiments.presets import EXPERIMENTS
@@ -76,7 +77,8 @@ def main(arguments: TrainMatrix) -> None:
         for line in chance_warnings(arguments.out / MATRIX):
             remark(f"warning: {line}")
         say(str(arguments.out / MATRIX))
-        write_page(arguments.out, arguments.out / PAGE)
+        with FileLock(arguments.out / "locks" / f"{PAGE}.lock"):  # jobs that share the work end together
+            write_page(arguments.out, arguments.out / PAGE)
         say(str(arguments.out / PAGE))
 
 
