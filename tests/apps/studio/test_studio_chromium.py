@@ -170,14 +170,11 @@ def test_from_an_empty_folder_to_a_robust_live_model(playwright: Playwright, tmp
             assert inaccessible(page) == []
             began = monotonic()
             page.get_by_role("button", name="Make it robust").click()
-            expect(page.locator("#next-words")).to_contain_text(
-                "Each sensor learns by itself", timeout=TRAINED
-            )
-            expect(page.locator("#label")).to_have_text(ONE)
+            # What reads frozen encoders is learned within seconds: the break comes first.
             page.get_by_role("button", name="Cancel the training").click()
-            page.get_by_role("button", name="Go on training model 1").click(timeout=TRAINED)
-            expect(page.locator("#next-words")).to_contain_text("left", timeout=TRAINED)
+            expect(page.locator("#label")).to_have_text(ONE)
             assert inaccessible(page) == []
+            page.get_by_role("button", name="Go on training model 1").click(timeout=TRAINED)
             page.get_by_role("button", name="Let it answer").click(timeout=TRAINED)
             print(f"from that to a robust one, with one break: {monotonic() - began:.0f} s")  # noqa: T201 - a measurement
             expect(page.locator(".model").first).to_contain_text("answers now")
