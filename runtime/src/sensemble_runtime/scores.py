@@ -101,7 +101,7 @@ class CurvePoint:
 
 @dataclass(frozen=True, slots=True)
 class SpentPoint:
-    """The answers of a policy that lets sensors sleep, and what it spends."""
+    """The accuracy and the cost of a policy that lets sensors sleep."""
 
     wake: float  # the confidence below which the next sensor is woken
     spent: Share  # of what all sensors cost

@@ -4,10 +4,10 @@ The sensors are ordered by what they cost (`SparingCalibration.order`). Those of
 on. The next place is needed while the answer of the places before it is less confident than `wake`, and for
 `hold` seconds more. So a sensor is woken by the doubt that cheaper ones leave, and sleeps by itself.
 
-Beside doubt, these wake: the beginning of a session, in which each sensor is tried; a sensor of the places
-before that gives nothing; one that contradicts the others, which more witnesses find out; `CHECK` seconds of
-sleep, so that a dead sensor is found before it is needed; and whoever asks. Where the sensors before see
-nothing that they know for `EMPTY` seconds on end, as in an empty room, the next one sleeps until they do.
+These wake sensors, too: the beginning of a session, which tries each of them; an earlier sensor that gives
+nothing; a sensor that contradicts the others, for more witnesses settle it; `CHECK` seconds of sleep, which
+find a dead sensor before it is needed; and a call of `wake`. If the earlier sensors know nothing for `EMPTY`
+seconds, as in an empty room, the next one sleeps until they do.
 
 To ask the next sensor only where one is unsure chooses where one stops: answers that are calibrated one by
 one are then more often sure and wrong. So the answers have a threshold of their own, fitted on what this very
