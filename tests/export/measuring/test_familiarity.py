@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.special import expit
 from sensemble_export.measuring import familiarity
+from sensemble_export.measuring.calibration import limit_of
 from sensemble_runtime.bundle.head import Familiarity
 from sklearn.metrics import roc_auc_score
 
@@ -116,3 +117,24 @@ def test_noise_and_tones_are_told_from_syllables_even_by_untrained_features() ->
     found = fit({"audio": sides[0][::2]}, {"audio": sides[1][::2]})
     scores = found.log_odds(0, np.concatenate([side[1::2] for side in sides]))
     assert roc_auc_score(np.repeat([1, 0], [100, 100]), scores) > 0.8
+
+
+def test_a_person_unlike_the_others_does_not_make_what_shows_nothing_familiar() -> None:
+    rng = np.random.default_rng(0)
+    axis = np.eye(8)
+    trained = unit(rng.normal(scale=0.1, size=(400, 8)) + axis[0])
+    nothing = unit(rng.normal(scale=0.2, size=(400, 8)) - 0.3 * axis[0] + axis[1])
+    others = unit(rng.normal(scale=0.1, size=(300, 8)) + axis[0])
+    unlike = unit(rng.normal(scale=0.1, size=(100, 8)) + axis[0] + 2 * axis[2])  # on no class's means
+    held = np.concatenate([others, unlike]).astype(np.float32)
+    groups = np.repeat([[0, 1]], [300, 100], axis=1)
+    scores = familiarity.fit({"a": trained}, {"a": nothing}, {"a": np.zeros(400, int)}, 1, {"a": others})
+    limit = limit_of(scores.scores(0, held), groups)
+    shown = nothing.astype(np.float32)
+    assert scores.are_far(0, shown, limit).mean() < 0.5
+    found = familiarity.stretched(scores, 0, held, groups, limit)
+    assert found.are_far(0, shown, limit).mean() > 0.95
+    assert found.are_far(0, held, limit).mean() < 0.01
+    assert np.median(found.log_odds(0, held)) == pytest.approx(np.median(scores.log_odds(0, held)), abs=1e-4)
+    few = familiarity.stretched(scores, 0, held[:100], groups[:, :100], limit)
+    assert few is scores

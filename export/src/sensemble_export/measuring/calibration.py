@@ -114,15 +114,16 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
     logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
     ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
     limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
-    likeness = _likeness(store, scores, known, present)
-    for m, found in likeness.items():
-        there = present[m]
-        limits[m] = limit_of(found[unseen[m]], ways[:, unseen[m]])
-        familiar[m][there] = found[there] >= limits[m]
     far = {m: np.zeros(len(there), bool) for m, there in present.items()}
+    for m, found in _likeness(store, scores, known, present).items():
+        limits[m] = limit_of(found[unseen[m]], ways[:, unseen[m]])
     for row, m in enumerate(sorted(store.model.modalities)):
         if scores is not None and m in limits:
+            scores = familiarity.stretched(scores, row, held[m], ways[:, unseen[m]], limits[m])
             far[m][present[m]] = scores.are_far(row, known[m], limits[m])
+    likeness = _likeness(store, scores, known, present)
+    for m, found in likeness.items():
+        familiar[m][present[m]] = found[present[m]] >= limits[m]
     truth, task = clips.targets.numpy(), store.head.task
     if data.folds is not None:
         logits = {

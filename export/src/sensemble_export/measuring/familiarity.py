@@ -9,11 +9,13 @@ classes: half a word, two at once, an activity never learned. `BENCHMARKS.md` co
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from itertools import cycle
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from sensemble_runtime.auditing.calibration import least
 from sensemble_runtime.bundle.head import Familiarity
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.degraded import begin, captured, degraded_window
@@ -47,6 +49,8 @@ MEANS = 512
 """Means of all classes at most, unless there are more classes."""
 FAR, NEAR = 0.005, 0.02
 """Shares of known windows whose log-odds and nearness get the same score; so do their medians."""
+FAR_OF_ONE = 0.02
+"""The share of one person's windows that may be far, where it is a window."""
 _LEAST = 1e-6
 _SEVERE = SEVERITIES[2:]
 _CLOSE = 1e-8  # largest entry of the gradient at which Newton's method has converged
@@ -117,6 +121,36 @@ def _logistic(known: NDArray[np.floating], other: NDArray[np.floating]) -> tuple
     model = LogisticRegression(C=0.5 / PENALTY, solver="newton-cholesky", tol=_CLOSE)
     model.fit(np.concatenate([known, other]).astype(np.float64), sides, shares)
     return model.coef_[0], float(model.intercept_[0])
+
+
+def stretched(
+    scores: Familiarity, row: int, known: NDArray[np.floating], groups: NDArray[np.integer], limit: float
+) -> Familiarity:
+    """Return the same scores, where the log-odds of a modality have a limit of their own.
+
+    Nearness tells people apart, so one unlike the others lowers `limit`, the least score of a familiar
+    window, below what silence or a plain picture gets. By the log-odds, few known windows are as unlikely as
+    those. So the log-odds that a share `FAR` of known windows is below, and `FAR_OF_ONE` of any group, become
+    `limit`, if they are above it; their median stays.
+
+    Args:
+        scores: of all modalities.
+        row: the modality's.
+        known: embeddings [N, d] of known windows that were not trained on; too few change nothing.
+        groups: by way of grouping, the group of each, integers [K, N].
+        limit: the least score of a familiar window.
+    """
+    odds = scores.log_odds(row, np.asarray(known, np.float32))
+    if FAR * len(odds) < 1:
+        return scores
+    own = min(least(odds, FAR, FAR_OF_ONE, way) for way in groups)
+    middle = float(np.median(odds))
+    if not limit < own < middle:
+        return scores
+    scale = (middle - limit) / (middle - own)
+    weight, bias = scores.weight.copy(), scores.bias.copy()
+    weight[row], bias[row] = scale * weight[row], limit + scale * (bias[row] - own)
+    return replace(scores, weight=weight, bias=bias)
 
 
 def known_examples(dataset: Dataset, modality: str) -> list[Example]:

@@ -249,17 +249,21 @@ def least_threshold(
 
 
 def familiar_limit(scores: Floats, groups: NDArray[np.integer]) -> float:
-    """Return the least score of a familiar window.
+    """Return the least score of a familiar window, by scores [N] of known ones and the group of each, [N]."""
+    return least(scores, UNFAMILIAR, UNFAMILIAR_OF_ONE, groups)
 
-    At most a share `UNFAMILIAR` of the scores [N] of known windows lies below it, one at least being allowed,
-    and at most `UNFAMILIAR_OF_ONE` of those of any group that has enough for that share to be a window.
+
+def least(scores: Floats, share: float, of_one: float, groups: NDArray[np.integer]) -> float:
+    """Return the score that at most a share of all scores [N] is below, one at least being allowed.
+
+    At most `of_one` of those of any group that has enough for that share to be a window are below it, too.
     """
     ordered = np.sort(scores)
-    limit = ordered[max(int(UNFAMILIAR * (len(ordered) + 1)), 1) - 1]
+    limit = ordered[max(int(share * (len(ordered) + 1)), 1) - 1]
     for group in np.unique(groups):
         own = np.sort(scores[groups == group])
-        if UNFAMILIAR_OF_ONE * len(own) >= 1:
-            limit = min(limit, own[int(UNFAMILIAR_OF_ONE * len(own))])
+        if of_one * len(own) >= 1:
+            limit = min(limit, own[int(of_one * len(own))])
     return float(limit)
 
 
