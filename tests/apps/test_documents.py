@@ -72,13 +72,19 @@ class Noise:
 
 
 @pytest.fixture
-def workplace(demo: DemoRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory with `clips`, `film.mkv` and `runs/demo`, where devices are stand-ins."""
+def workplace(demo: DemoRun, document: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with `clips`, `film.mkv` and `runs/demo`, where devices are stand-ins.
+
+    The README plays its clips in real time, so it has only those of `eval`.
+    """
 
     def in_place(factory: Callable[[str], object], address: str, **_: object) -> object:
         return factory(address)
 
-    (tmp_path / "clips").symlink_to(demo.data)
+    index = copytree(demo.data, tmp_path / "clips") / "index.jsonl"
+    if document == ROOT / "README.md":
+        lines = [line for line in index.read_text().splitlines(keepends=True) if '"eval"' in line]
+        index.write_text("".join(lines))
     film = tmp_path / "film.mkv"
     film.symlink_to(demo.data / "eval-one-0.mkv")
     copytree(demo.folder, tmp_path / "runs" / "demo")

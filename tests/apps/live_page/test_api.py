@@ -11,6 +11,7 @@ import pytest
 from sensemble_apps.live_page import api
 from sensemble_apps.web import handlers
 from sensemble_apps.web.limits import Rate
+from sensemble_sensors.clock import REAL
 from starlette.routing import Route
 
 from tests.waiting import PATIENCE
@@ -23,7 +24,8 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
-    page: Any = SimpleNamespace(session_state=None, sensors=None, actions={}, used=Event())
+    session = SimpleNamespace(clock=REAL)
+    page: Any = SimpleNamespace(session=session, session_state=None, sensors=None, actions={}, used=Event())
     routes = api.routes(page)
     found = {
         (route.path.replace(":path", ""), method.lower())

@@ -9,11 +9,12 @@ from sensemble_apps.running.real_time import whole_stream
 from sensemble_apps.running.run_summary import RunSummary
 from sensemble_apps.running.view_events import Predicted
 from sensemble_runtime.prediction import Prediction
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.supervision.events import Event
 
 
 def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
-    summary = RunSummary(virtual=True)
+    summary = RunSummary(None)
     for dropped in ({"audio": 2}, {"audio": 5}, {"video": 1}, {"audio": 6}, {"audio": 1}):
         probabilities = np.ones(1, np.float32)
         said = Prediction(
@@ -26,7 +27,7 @@ def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
 
 
 def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
-    summary = RunSummary(virtual=True)
+    summary = RunSummary(None)
     assert summary.lines == []
     summary.show(Event(0.0, "attached", "audio", "desk"))
     assert summary.lines == ["nothing was predicted: no sensor gave as much as a window"]
@@ -35,7 +36,7 @@ def test_windows_that_an_encoder_failed_on_are_not_said_to_be_missing() -> None:
 
 
 def test_sensors_that_slept_are_summed_up() -> None:
-    summary = RunSummary(virtual=True)
+    summary = RunSummary(None)
     story = (0, "attached"), (2, "asleep"), (6, "woken"), (7, "attached"), (8, "asleep"), (10, "woken")
     for time, kind in story:
         summary.show(Event(time, kind, "video", "camera 0"))
@@ -43,14 +44,14 @@ def test_sensors_that_slept_are_summed_up() -> None:
 
 
 def test_a_replayed_sensor_that_slept_is_named_by_its_kind() -> None:
-    summary = RunSummary(virtual=True)
+    summary = RunSummary(None)
     for time, kind in ((0, "attached"), (5, "asleep"), (10, "woken")):
         summary.show(Event(time, kind, "video"))
     assert "camera: asleep 50 % of the time, woken 1 times" in summary.lines
 
 
 def test_percentiles_of_the_ages_are_right_within_two_per_cent() -> None:
-    summary, one = RunSummary(virtual=False), np.ones(1, np.float32)
+    summary, one = RunSummary(VirtualClock()), np.ones(1, np.float32)
     ages = np.random.default_rng(0).lognormal(-4, 1, 5000)
     for age in ages.tolist():
         said = Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {})

@@ -9,6 +9,7 @@ from sensemble_apps.running.capture import Capture
 from sensemble_apps.studio.live import Follower, LiveSession
 from sensemble_apps.studio.studio import SPECS
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_sensors.clock import REAL
 
 from tests.waiting import wait_until
 
@@ -29,5 +30,5 @@ def test_a_recording_that_died_keeps_no_live_page_open(
         live.close()
         wait_until(lambda: threading.active_count() == before)
         with pytest.raises(Exception, match="the session is closed"):
-            live.page.sensors.add(Follower("video", SPECS))
+            live.page.sensors.add(Follower("video", SPECS, REAL))
     assert "cannot be written" in capsys.readouterr().err

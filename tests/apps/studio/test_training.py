@@ -14,6 +14,7 @@ import pytest
 from sensemble_apps.studio.command_process import Process
 from sensemble_apps.studio.project import Project, ProjectRun
 from sensemble_apps.studio.training import training
+from sensemble_sensors.clock import REAL
 
 from tests.waiting import PATIENCE
 
@@ -59,7 +60,7 @@ def test_training_holds_its_takes_and_a_cancelled_run_can_go_on(tmp_path: Path) 
 
 def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
     over, threads = Event(), active_count()
-    job = training(ProjectRun(1, tmp_path / "run"), tmp_path / "none", (), (), over.set)
+    job = training(ProjectRun(1, tmp_path / "run"), tmp_path / "none", (), (), over.set, REAL)
     assert active_count() == threads  # it waits for `start`
     job.start()
     assert over.wait(PATIENCE)

@@ -13,6 +13,7 @@ from sensemble_runtime.adapting.adapter import Adapter
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.record.retention import Retention
+from sensemble_sensors.clock import REAL
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.recording.reader import is_recording
 from sensemble_sensors.thresholds import DEFAULT
@@ -76,7 +77,7 @@ def main(arguments: Run) -> None:
     conditions = [one for text in arguments.condition for one in parse_applied(text, bundle.specs)]
     for applied in conditions:
         remark(f"condition: {described(applied)}")
-    summary = RunSummary(virtual=arguments.fast)
+    summary = RunSummary(None if arguments.fast else REAL)
     try:
         with ExitStack() as stack:
             shown = [_shown(arguments, bundle, conditions)]

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from time import monotonic
 from typing import Any
 
 from sensemble_runtime import subsets
@@ -45,7 +44,7 @@ def routes(
     page: SessionPage, home: str | None = None, *, replayed: bool = False, demo: bool = False
 ) -> list[BaseRoute]:
     """Return the routes of a served session; the arguments are those of `messages`."""
-    kept, bound = page.session_state, partial(bounded, Rate(REQUESTS))
+    kept, bound = page.session_state, partial(bounded, Rate(REQUESTS, page.session.clock))
     greet = partial(messages, page, home, replayed=replayed, demo=demo)
     clients = Clients(page.sensors, greet, page.actions, page.used.set)
 
@@ -104,7 +103,7 @@ def _until(kept: SessionState, answer: dict[str, Any] | None, modality: str) -> 
         return math.inf
     age, hop = answer["ages"].get(modality, answer["age"]), kept.sensors.specs[modality].hop
     made = kept.began + answer["time"]
-    return float(made - age + min(0.0, monotonic() - made - hop) + _ROUNDED)
+    return float(made - age + min(0.0, kept.sensors.clock.now() - made - hop) + _ROUNDED)
 
 
 def hello(bundle: Bundle) -> dict[str, Any]:
@@ -131,13 +130,14 @@ def audited(bundle: Bundle) -> list[dict[str, Any]]:
 
 async def _events(kept: SessionState) -> AsyncIterator[str]:
     """Yield new entries of the timeline, and the state: also unchanged, to notice a viewer that left."""
+    now = kept.sensors.clock.now
     with kept.viewers.watching() as changed:
         entries = kept.timeline()
-        number, seen, sent = (entries[-1]["number"] if entries else 0), -1, monotonic()
-        until = monotonic() + _LASTS
-        while monotonic() < until:
-            if kept.version != seen or monotonic() - sent > LONGEST:  # not for each sample
-                seen, sent = kept.version, monotonic()
+        number, seen, sent = (entries[-1]["number"] if entries else 0), -1, now()
+        until = now() + _LASTS
+        while now() < until:
+            if kept.version != seen or now() - sent > LONGEST:  # not for each sample
+                seen, sent = kept.version, now()
                 for entry in kept.timeline(number):
                     number = entry["number"]
                     yield _event("event" if "fault" in entry else entry["kind"], entry)

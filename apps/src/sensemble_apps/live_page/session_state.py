@@ -4,7 +4,7 @@ from collections import Counter, deque
 from dataclasses import asdict
 from itertools import islice
 from threading import Lock
-from time import monotonic, process_time
+from time import process_time
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.answer import opinion
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.supervision.events import Event
 
@@ -33,7 +34,7 @@ class SessionState:
 
     Attributes:
         version: grows with each item of the stream and each action.
-        began: the time of `time.monotonic` from which the times of the stream count.
+        began: the time of the session's clock from which the times of the stream count.
         viewers: of the page, woken by each change.
         examples: by class and modality, the preview of an example; see `live_page.examples`.
     """
@@ -53,7 +54,7 @@ class SessionState:
         self._timeline: deque[dict[str, Any]] = deque(maxlen=KEPT)
         self._entries = 0
         self._shown: tuple[Any, ...] = ()  # the last answer of the timeline
-        self._meter = _Meter()
+        self._meter = _Meter(session.clock)
         # The version and the time of the snapshot.
         self._snapshot: tuple[int, float, Bundle, dict[str, Any]] = (-1, 0.0, session.bundle, {})
 
@@ -89,7 +90,7 @@ class SessionState:
     def newest(self) -> tuple[Bundle, dict[str, Any]]:
         """Return the bundle whose answer the snapshot has, and the snapshot."""
         version, made, bundle, known = self._snapshot
-        if version == self.version and monotonic() - made < _FRESH:
+        if version == self.version and self._session.clock.now() - made < _FRESH:
             return bundle, known
         view = self._session.view()
         prediction, bundle = view.prediction, view.bundle
@@ -115,7 +116,7 @@ class SessionState:
             "process": {"cpu": cpu, "memory": memory()},
             "viewers": len(self.viewers),
         }
-        self._snapshot = version, monotonic(), bundle, snapshot
+        self._snapshot = version, self._session.clock.now(), bundle, snapshot
         return bundle, snapshot
 
     def timeline(self, after: int = 0) -> list[dict[str, Any]]:
@@ -181,11 +182,12 @@ class SessionState:
 class _Meter:
     """The share of one core that this process used lately."""
 
-    def __init__(self) -> None:
-        self._at, self._spent, self._share = monotonic(), process_time(), 0.0
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._at, self._spent, self._share = clock.now(), process_time(), 0.0
 
     def read(self) -> float:
-        now, spent = monotonic(), process_time()
+        now, spent = self._clock.now(), process_time()
         if now - self._at >= _METER:
             self._share = round((spent - self._spent) / (now - self._at), 3)
             self._at, self._spent = now, spent

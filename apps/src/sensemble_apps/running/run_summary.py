@@ -3,9 +3,9 @@
 import os
 from collections import Counter, defaultdict
 from math import exp, log
-from time import monotonic
 from typing import Any
 
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.process_memory import memory
 from sensemble_sensors.supervision.events import Event
 
@@ -56,10 +56,10 @@ _GONE = ("detached", "lost", "unhealthy")
 
 
 class RunSummary:
-    """Sums up the predictions of a stream; in `virtual` time, ages mean nothing."""
+    """Sums up the predictions of a stream; without a clock, in virtual time, ages and costs mean nothing."""
 
-    def __init__(self, *, virtual: bool) -> None:
-        self._virtual = virtual
+    def __init__(self, clock: Clock | None) -> None:
+        self._clock = clock
         self._ages = _Histogram()
         self._encoded: Counter[str] = Counter()
         self._dropped = _Total()
@@ -94,7 +94,8 @@ class RunSummary:
         if not isinstance(event, Predicted):
             return
         prediction = event.prediction
-        self._began = self._began or (monotonic(), _processor())
+        if self._clock is not None:
+            self._began = self._began or (self._clock.now(), _processor())
         for modality, latency in prediction.latencies.items():
             self._encoding[modality].add(latency)
         for modality in self._gone.keys() - set(prediction.live):
@@ -114,7 +115,7 @@ class RunSummary:
     def lines(self) -> list[str]:
         """The lines to print."""
         lines = []
-        if self._ages and not self._virtual:
+        if self._ages and self._clock is not None:
             median, late = (1e3 * self._ages.percentile(share) for share in (50, 99))
             lines.append(f"from capture to prediction: median {median:.1f} ms, p99 {late:.1f} ms")
             if (used := self.to_json()) is not None:
@@ -144,9 +145,11 @@ class RunSummary:
 
     def to_json(self) -> dict[str, Any] | None:
         """Return the costs of a run in real time, for `json.dumps`; None before a second of answers."""
-        if self._virtual or self._began is None or monotonic() - self._began[0] < 1:
+        if self._clock is None or self._began is None:
             return None
-        seconds = monotonic() - self._began[0]
+        seconds = self._clock.now() - self._began[0]
+        if seconds < 1:
+            return None
         return {
             "seconds": round(seconds, 1),
             "memory_mb": round(memory(most=True) / 1e6),

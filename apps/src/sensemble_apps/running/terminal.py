@@ -5,7 +5,6 @@ from collections import deque
 from collections.abc import Sequence
 from itertools import accumulate
 from threading import Lock
-from time import monotonic
 from typing import Self
 
 import numpy as np
@@ -117,7 +116,7 @@ class TerminalOutput:
             if len(shown) <= 1:
                 # The one sensor that plays a modality of a dataset needs no name.
                 name = next((one.name for one in shown if one.name != f"replay {m}"), "")
-                state = event_words(fault) if fault else _state(shown[0]) if shown else "absent"
+                state = event_words(fault) if fault else _state(shown[0], view.time) if shown else "absent"
                 table.add_row(
                     _cell(f"{mark} {sensor_title(m, name)}", style), _cell(state), *self._numbers(view, m)
                 )
@@ -128,7 +127,7 @@ class TerminalOutput:
             for one in shown:
                 active = live and one.active
                 title = f"  {mark if active else ' '} {one.name}"
-                table.add_row(_cell(title, style if active else ""), _cell(_state(one)))
+                table.add_row(_cell(title, style if active else ""), _cell(_state(one, view.time)))
         return table
 
     @property
@@ -189,12 +188,12 @@ def _answer(view: View) -> Text:
     return text
 
 
-def _state(sensor: SensorView) -> str:
+def _state(sensor: SensorView, now: float) -> str:
     """Return the state of a sensor, with the seconds until it is tried again if it waits for that."""
     if sensor.retry_at is None:
         return in_words(sensor.state, sensor.why)
     # The seconds first: a narrow screen cuts the end.
-    wait = max(1, math.ceil(sensor.retry_at - monotonic()))
+    wait = max(1, math.ceil(sensor.retry_at - now))
     return f"retry in {wait} s, {in_words(sensor.state, sensor.why)}"
 
 

@@ -32,7 +32,7 @@ STATIC = Path(__file__).with_name("static")
 def routes(studio: Studio) -> list[BaseRoute]:
     """Return the routes of the studio: its page at `/`, and the live page at `/live/`."""
     acts = actions(studio)
-    bound = partial(bounded, Rate(REQUESTS))
+    bound = partial(bounded, Rate(REQUESTS, studio.capture.clock))
     clients = Clients(studio.sensors, partial(messages, studio), acts)
 
     async def state(_: Request) -> Response:

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from threading import Event, Thread
-from time import monotonic
 from typing import Any
 
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.errors import SessionError
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.errors import RecordingError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
@@ -37,8 +37,8 @@ _LOOK = 0.1  # seconds between two checks for that
 class Follower(QueuedSensor):
     """Hands the studio's samples of one modality to a session, converted as in training."""
 
-    def __init__(self, modality: str, specs: Mapping[str, InputSpec]) -> None:
-        self.modality = modality
+    def __init__(self, modality: str, specs: Mapping[str, InputSpec], clock: Clock) -> None:
+        self.modality, self._clock = modality, clock
         self.name = f"{words_of(modality).sensor} of the studio"
         self._form = kind_of(specs[modality]).form(specs[modality])
         self._ready: deque[Sample] = deque()  # converted, and not read yet
@@ -47,7 +47,7 @@ class Follower(QueuedSensor):
     @property
     def is_fresh(self) -> bool:
         """True while samples come."""
-        return monotonic() - self._last < _SILENT
+        return self._clock.now() - self._last < _SILENT
 
     def open(self, spec: InputSpec) -> None:
         """Follow from now on."""
@@ -64,7 +64,7 @@ class Follower(QueuedSensor):
 
     def put(self, sample: Sample) -> None:
         """Add a sample of the studio; it is dropped while nobody reads."""
-        self._last = monotonic()
+        self._last = self._clock.now()
         queue = self._queue
         if queue is not None:
             queue.put(sample)
@@ -74,12 +74,13 @@ class LiveSession:
     """A session on the studio's sensors, of a bundle learned from `data`; `app` serves its `page`."""
 
     def __init__(self, bundle: Bundle, capture: Capture, specs: Mapping[str, InputSpec], data: Path) -> None:
-        self.page = SessionPage(Session(bundle, lasting=True), data.with_name("recordings"), monotonic())
+        session = Session(bundle, lasting=True, clock=capture.clock)
+        self.page = SessionPage(session, data.with_name("recordings"), session.clock.now())
         self.session_state, self._data = self.page.session_state, data
         self._show_examples(bundle)
         self.app = Starlette(routes=routes(self.page, home="../"))
         shared = [modality for modality in bundle.specs if modality in specs]
-        self._followers = {modality: Follower(modality, specs) for modality in shared}
+        self._followers = {modality: Follower(modality, specs, capture.clock) for modality in shared}
         self._capture, self._samples = capture, capture.listen(self._follow)
         self._over = Event()
         self._threads = [Thread(target=act, daemon=True) for act in (self.page.follow, self._attend)]

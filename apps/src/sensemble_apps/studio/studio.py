@@ -5,7 +5,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from threading import RLock
-from time import monotonic
 from typing import IO, Any
 
 from sensemble_runtime import subsets
@@ -79,7 +78,7 @@ class Studio:
         self.project = project
         self.capture = Capture(SPECS, _HEALTH)
         self.sensors = PageSensors(self.capture, SPECS)
-        self.began = monotonic()
+        self.began = self.capture.clock.now()
         self.capture.subscribe(lambda _: self.sensors.viewers.wake())
         self.takes = Takes(project.data, SPECS)
         project.adopt(label for take in self.takes.takes for label in take.labels)
@@ -351,12 +350,12 @@ class Studio:
             schemes = ["--scheme", *(f"{modality}=fp32" for modality in self.takes.dataset.modalities)]
         if self.preparation is not None:  # which would compete with it
             self.preparation.cancel()
-        return training(run, self.project.data, self._options, schemes, self._trained)
+        return training(run, self.project.data, self._options, schemes, self._trained, self.capture.clock)
 
     def _prepare(self, run: ProjectRun) -> None:
         """Begin to make a run ready for phones; the instant model's own process does that."""
         if run.number and not is_running(self.preparation):
-            self.preparation = preparation(run, self._changed)
+            self.preparation = preparation(run, self._changed, self.capture.clock)
             self.preparation.start()
             self._changed()
 

@@ -8,8 +8,9 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from time import monotonic
 from typing import Any, TypeGuard
+
+from sensemble_sensors.clock import Clock
 
 from sensemble_apps.errors import InputError
 from sensemble_apps.studio.command_process import Process
@@ -38,6 +39,7 @@ class CommandJob:
         run: where.
         commands: the arguments of `sensemble`, and the shares of the work of their stages.
         done: called at its end, also after a failure.
+        clock: tells how long it takes.
 
     Attributes:
         status: `running`, `done`, `cancelled` or `failed`; it is running until its processes are gone.
@@ -49,10 +51,11 @@ class CommandJob:
         run: ProjectRun,
         commands: Sequence[tuple[Sequence[str], Mapping[str, float]]],
         done: Callable[[], None],
+        clock: Clock,
     ) -> None:
         self.run, self.status, self.reason = run, "running", ""
-        self._done = done
-        self._began = monotonic()
+        self._done, self._clock = done, clock
+        self._began = clock.now()
         self._stages: list[str] = []
         self._share = 0.0
         self._ended: float | None = None
@@ -67,7 +70,7 @@ class CommandJob:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the progress for JSON; `left` and `share` are null while they are unknown."""
-        elapsed = (self._ended or monotonic()) - self._began
+        elapsed = (self._ended or self._clock.now()) - self._began
         share = self._share if self._share > _KNOWN else None
         left = None if share is None else elapsed * (1 - share) / share
         return {
@@ -105,7 +108,7 @@ class CommandJob:
         finally:
             if self.status == "running":
                 self.status = "cancelled" if self._cancelled else "failed"
-            self._ended = monotonic()
+            self._ended = self._clock.now()
             self._done()
 
     def _note(self, parts: Mapping[str, float], said: dict[str, Any]) -> None:
@@ -125,16 +128,22 @@ class CommandJob:
 
 
 def training(
-    run: ProjectRun, data: Path, options: Sequence[str], schemes: Sequence[str], done: Callable[[], None]
+    run: ProjectRun,
+    data: Path,
+    options: Sequence[str],
+    schemes: Sequence[str],
+    done: Callable[[], None],
+    clock: Clock,
 ) -> CommandJob:
     """Return the job that trains on `data` and exports, with further options of the two commands."""
     train = ["train", "--data", str(data), "--out", str(run.folder), *options]
-    return CommandJob(run, [(train, _TRAINING), (["export", str(run.folder), *schemes], _EXPORT)], done)
+    export = ["export", str(run.folder), *schemes]
+    return CommandJob(run, [(train, _TRAINING), (export, _EXPORT)], done, clock)
 
 
-def preparation(run: ProjectRun, done: Callable[[], None]) -> CommandJob:
+def preparation(run: ProjectRun, done: Callable[[], None], clock: Clock) -> CommandJob:
     """Return the job that exports a trained run for browsers too."""
-    return CommandJob(run, [(["export", str(run.folder), "--target", TARGET], {})], done)
+    return CommandJob(run, [(["export", str(run.folder), "--target", TARGET], {})], done, clock)
 
 
 def is_running(job: CommandJob | None) -> TypeGuard[CommandJob]:

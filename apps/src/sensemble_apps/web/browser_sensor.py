@@ -3,9 +3,9 @@
 import math
 import struct
 from collections import deque
-from time import monotonic
 
 import numpy as np
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.errors import SampleError, SensorLostError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.sample_queue import QueuedSensor, SampleQueue
@@ -23,10 +23,12 @@ _ROUNDS = 16  # exchanges of the clock that are remembered
 class ClockOffset:
     """Seconds from a browser's clock to this process's, by exchanges of the time (RFC 5905, Sec. 8).
 
-    The quickest of the last exchanges counts: its offset is wrong by half its round trip at most.
+    The quickest of the last exchanges counts: its offset is wrong by half its round trip at most. `own` is
+    the clock of this process.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, own: Clock = REAL) -> None:
+        self.own = own
         self._rounds: deque[tuple[float, float]] = deque(maxlen=_ROUNDS)  # (round trip, offset)
 
     @property
@@ -40,7 +42,7 @@ class ClockOffset:
         return min(self._rounds)[0] / 2 if self._rounds else None
 
     def add(self, sent: float, answered: float, received: float) -> None:
-        """Add an exchange: sent and received by the browser on its clock, answered here on `monotonic`'s.
+        """Add an exchange: sent and received by the browser on its clock, answered here on `own`.
 
         Raises SampleError if a time is not finite, or it was received before it was sent.
         """
@@ -88,5 +90,5 @@ class BrowserSensor(QueuedSensor):
         cut = self._number is None or (lost > 0 and kind.continuous)
         self._number = number
         # After a better exchange of the clock, samples may seem to come from the future.
-        time = min(captured + offset, monotonic())
+        time = min(captured + offset, self._clock.own.now())
         queue.put(Sample(self.modality, content, time, cut=cut, lost=lost))

@@ -7,7 +7,6 @@ from contextlib import suppress
 from dataclasses import asdict
 from functools import partial
 from itertools import count
-from time import monotonic
 from typing import Any
 
 from sensemble_runtime.errors import SessionError
@@ -74,9 +73,10 @@ class _Client:
         self._all, self._socket = clients, websocket
         self._number = next(clients.numbers)
         self._messages = clients.messages()
-        self._commands = Rate(limits.COMMANDS)
-        self._samples, self._bytes = Rate(limits.SAMPLES), Rate(limits.BYTES)
-        self._clock = ClockOffset()
+        own = clients.sensors.clock
+        self._commands = Rate(limits.COMMANDS, own)
+        self._samples, self._bytes = Rate(limits.SAMPLES, own), Rate(limits.BYTES, own)
+        self._clock = ClockOffset(own)
         self._sensors: dict[int, tuple[BrowserSensor, str]] = {}  # by the client's own number
         self._sending = asyncio.Lock()
         self._actions: dict[str, Action] = {
@@ -143,7 +143,8 @@ class _Client:
             raise SampleError(f"{kind!r:.40}: no such message")
         try:
             if kind == "clock":
-                await self._send({"type": "clock", "sent": _moment(given, "sent"), "answered": monotonic()})
+                answered = self._clock.own.now()
+                await self._send({"type": "clock", "sent": _moment(given, "sent"), "answered": answered})
             elif kind == "clocked":
                 self._clock.add(*(_moment(given, name) for name in ("sent", "answered", "received")))
             elif (answer := await asyncio.to_thread(self._actions[kind], given)) is not None:

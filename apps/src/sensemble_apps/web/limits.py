@@ -1,6 +1,6 @@
 """Bounds on connections, messages and bytes of clients; what exceeds them is dropped or closed."""
 
-from time import monotonic
+from sensemble_sensors.clock import Clock
 
 CONNECTIONS = 128  # of a server; at most a quarter of the process's descriptors, and half from one address
 VIEWERS = 32  # WebSockets and event streams together
@@ -18,14 +18,14 @@ UNREAD = 20.0  # seconds after which a client that reads nothing is disconnected
 class Rate:
     """Bounds an amount a second, with bursts (a token bucket)."""
 
-    def __init__(self, per_second: float) -> None:
-        self._rate = per_second
+    def __init__(self, per_second: float, clock: Clock) -> None:
+        self._rate, self._clock = per_second, clock
         self._most = self._left = per_second * BURST
-        self._at = monotonic()
+        self._at = clock.now()
 
     def allows(self, amount: float = 1.0) -> bool:
         """Count `amount`, and return True, if it is within the bound."""
-        now = monotonic()
+        now = self._clock.now()
         self._left = min(self._most, self._left + (now - self._at) * self._rate)
         self._at = now
         if amount > self._left:

@@ -98,11 +98,12 @@ class PageSensors:
 
     Attributes:
         specs: the form of their samples, by modality.
+        clock: of the host.
         viewers: of the page, who are woken by each sample.
     """
 
     def __init__(self, host: SensorHost, specs: Mapping[str, InputSpec]) -> None:
-        self.specs = specs
+        self.specs, self.clock = specs, host.clock
         self.viewers = Viewers()
         self._host = host
         self._lock = Lock()
