@@ -144,7 +144,7 @@ def _no_command(argv: Sequence[str]) -> InputError:
     group = f"{argv[0]} " if argv and argv[0] in _GROUPS else ""
     known = [name for name in COMMANDS if name.startswith(group)]
     word = "".join(argv[1 if group else 0 :][:1])
-    if word in ("-h", "--help"):
+    if word in ("help", "-h", "--help"):
         width = max(map(len, known))
         lines = {name: COMMANDS[name] for name in known} | {"--version": "Print the version."}
         say(_HELP + "\n".join(f"  {name:{width}}  {line}" for name, line in lines.items()))

@@ -70,6 +70,7 @@ assert sys.modules.keys().isdisjoint(("argparse", "jinja2", "numpy", "rich"))
 
 def test_the_lists_of_help_are_complete(sensemble: Sensemble) -> None:
     listed = sensemble("--help").stdout
+    assert sensemble("help").stdout == listed
     for name in ("train matrix", "export verify", "--version"):
         assert f"\n  {name} " in listed
     commands = listed.partition("commands:\n")[2]
