@@ -19,7 +19,7 @@ from .parts import NetworkCamera, SoundServer, running_sound_server, speech
 
 ROOT = Path(__file__).parents[1]
 _FIXTURES = {
-    "sound_server": "real", "either_server": "real", "network_camera": "real",
+    "sound_server": "real", "either_server": "real", "network_camera": "real", "exported": "real",
     "browser": "browser", "playwright": "browser",
 }  # fmt: skip
 _BUSY = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine is no failure
