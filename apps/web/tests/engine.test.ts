@@ -6,14 +6,15 @@ import { expect, test } from "vitest";
 import { Classifier } from "../src/core/classifier";
 import { Engine, type Output, type View } from "../src/core/engine";
 import type { PoppedWindow, Prediction } from "../src/core/live_set";
+import { Sparing } from "../src/core/sparing";
 import type { Media, Sample } from "../src/core/spec";
 
 const SCRIPTS = join(import.meta.dirname, "../../../tests/runtime/engine/scripts");
 const read = (name: string): any => JSON.parse(readFileSync(join(SCRIPTS, name), "utf8"));
-const { specs, labels, calibration, head } = read("bundle.json");
+const { specs, labels, calibration, sparing, head } = read("bundle.json");
 const numbers = (name: string): Float32Array => Float32Array.from(head[name]);
 const familiarity = { weight: numbers("familiar_weight"), bias: numbers("familiar_bias"), means: null, offset: null };
-const bundle = { specs, audited: {}, classifier: new Classifier({ task: "multi-class", weight: numbers("weight"), bias: numbers("bias"), familiarity }, calibration, labels, specs) };
+const bundle = { specs, audited: {}, sparing: calibration.sparing, classifier: new Classifier({ task: "multi-class", weight: numbers("weight"), bias: numbers("bias"), familiarity }, calibration, labels, specs) };
 
 /** Give an engine one input of a script. */
 function tell(engine: Engine, windows: Map<string, PoppedWindow>, [act, ...given]: any[], at: number): void {
@@ -23,6 +24,7 @@ function tell(engine: Engine, windows: Map<string, PoppedWindow>, [act, ...given
   else if (act === "gave") engine.gave(first, second && sample(second), at);
   else if (act === "attach") engine.attach(first, second, third, at);
   else if (act === "failed") engine.failed(first, second, third, at);
+  else if (act === "wake") engine.wake(at);
   else if (act !== "advance") engine[act as "opened" | "ready" | "closed"](first, at); // or detach and retry, by name
 }
 
@@ -59,8 +61,8 @@ function seen({ sensors, live, prediction, faults }: View) {
 
 const near = (value: number): unknown => ({ asymmetricMatch: (other: number) => Math.abs(other - value) <= 2e-6, toString: () => `near ${value}` });
 
-test.each(readdirSync(SCRIPTS).filter((name) => name !== "bundle.json"))("%s", (name) => {
-  const engine = new Engine(bundle);
+test.each(readdirSync(SCRIPTS).filter((name) => !["bundle.json", "sparing.json"].includes(name)))("%s", (name) => {
+  const engine = new Engine(bundle, sparing.includes(name.replace(".json", "").replaceAll("_", " ")));
   const windows = new Map<string, PoppedWindow>();
   let view = {};
   read(name).forEach((step: any, i: number) => {
@@ -73,5 +75,15 @@ test.each(readdirSync(SCRIPTS).filter((name) => name !== "bundle.json"))("%s", (
     view = step.view ?? view;
     expect(view, `the view after step ${i}`).toEqual(seen(engine.view(step.at)));
     expect(engine.deadline() ?? Infinity, `the deadline after step ${i}`).toBeCloseTo(step.due ?? Infinity, 5);
+  });
+});
+
+test("the policy of sensors that sleep", () => {
+  const [{ calibration }, ...steps] = read("sparing.json");
+  const policy = new Sparing(calibration, 0);
+  steps.forEach(({ at, act, confidences, live, suspect, woken, needed, due }: any, i: number) => {
+    const found = act === "note" ? policy.note(at, confidences, live, suspect) : act === "pass" ? policy.passTo(at) : policy.wake(at);
+    expect([i, found.map(({ place, cause }) => [place, cause]), policy.needed]).toEqual([i, woken, needed]);
+    expect(policy.deadline).toBeCloseTo(due, 6);
   });
 });

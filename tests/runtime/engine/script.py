@@ -2,13 +2,15 @@
 
 `python -m tests.runtime.engine.script` draws them anew: the shortest of each story that Hypothesis finds. A
 step has its time `at`, the input `in` (`advance` where only time passes), the outputs `out`, the next
-deadline `due`, and the `view` where it is another. `bundle.json` has what answers.
+deadline `due`, and the `view` where it is another. `bundle.json` has what answers, `sparing.json` what the
+policy of sensors that sleep says to drawn answers.
 """
 
 import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,10 +22,11 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
-from sensemble_runtime.bundle.manifest import Calibration
+from sensemble_runtime.bundle.manifest import Calibration, SparingCalibration
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.sparing import Sparing
 from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
@@ -41,13 +44,17 @@ SPECS = {
     "video": InputSpec("video", "uint8", (1, 2, 4, 4, 3), rate=2, window=1, hop=0.5, ttl=2),
 }
 LABELS = ("zero", "one", "two")
+UNSURE = 7  # the number of an embedding that shows no label more than another
 STRANGE = 3  # the number of an embedding that is unfamiliar; those before it show a label
 CAUSES = {"unavailable": SensorUnavailableError, "lost": SensorLostError, "ended": SensorEndedError}
 # Ports have no checks of rates and delays.
 HEALTH = Thresholds(rate=math.inf, flood=math.inf, late=math.inf, drift=math.inf)
 _FAMILIAR = Familiarity(-4 * np.eye(8, dtype=np.float32)[[STRANGE] * 3], np.full(3, 3, np.float32))
 HEAD = Head(np.eye(3, 8, dtype=np.float32), np.zeros(3, np.float32), "multi-class", _FAMILIAR)
-_CALIBRATION = Calibration(0.05, 0.6, 100, 0.3, {}, dict.fromkeys(SPECS, -0.5))
+_SPARING = SparingCalibration(
+    (("audio", "text"), ("video",)), (2, 10), 0.9, 1, 0.7, 0, 1, False, (1, 0.2), 0.9, 0.8, 0, 0.9, 0.8, 0
+)
+_CALIBRATION = Calibration(0.05, 0.6, 100, 0.3, {}, dict.fromkeys(SPECS, -0.5), sparing=_SPARING)
 
 
 def bundle(
@@ -69,6 +76,7 @@ def answering() -> dict[str, Any]:
         "specs": {modality: encode(spec) for modality, spec in SPECS.items()},
         "labels": LABELS,
         "calibration": encode(_CALIBRATION),
+        "sparing": SPARING,
         "head": {name: numbers.ravel().tolist() for name, numbers in (head | scores).items()},
     }
 
@@ -284,8 +292,8 @@ def _action(method: Callable[..., None], **given: st.SearchStrategy[Any]) -> st.
     return st.builds(partial, st.just(method), **given)
 
 
-def _played(begin: list[str], actions: list[Callable[[Scene], None]]) -> Scene:
-    scene = Scene()
+def _played(policy: Policy, begin: list[str], actions: list[Callable[[Scene], None]]) -> Scene:
+    scene = Scene(policy=policy)
     for modality in begin:
         scene.attach(modality)
     for action in actions:
@@ -293,7 +301,7 @@ def _played(begin: list[str], actions: list[Callable[[Scene], None]]) -> Scene:
     return scene
 
 
-def scenes(odd: str, how: str | int) -> st.SearchStrategy[Scene]:
+def scenes(odd: str, how: str | int, *, sparing: bool) -> st.SearchStrategy[Scene]:
     """Return scenes in which the odd modality, if any, is so in some parts."""
     small = st.integers(0, 2)
     play = _action(
@@ -308,11 +316,12 @@ def scenes(odd: str, how: str | int) -> st.SearchStrategy[Scene]:
         _action(Scene.attach, modality=st.sampled_from(sorted(SPECS))),
         _action(Scene.ask, which=small, act=st.sampled_from(["detach", "retry"])),
         _action(Scene.lose, which=small, cause=st.sampled_from(["lost", "ended"]), tries=small),
+        *[_action(Scene.act, act=st.just("wake"))] * sparing,
     )
     nothing = _action(Scene.rest, halves=st.integers(0, 8))  # Hypothesis prefers it, and 0 to more
     begin = [["video"], ["audio", "video"], ["audio", "text", "video"], ["audio", "audio", "video", "video"]]
     actions = st.lists(st.one_of(nothing, play, play, others), min_size=6, max_size=8)
-    return st.builds(_played, st.sampled_from(begin), actions)
+    return st.builds(_played, st.just(Policy(sparing=sparing)), st.sampled_from(begin), actions)
 
 
 def said(steps: list[dict[str, Any]]) -> list[str]:
@@ -320,7 +329,8 @@ def said(steps: list[dict[str, Any]]) -> list[str]:
     lines = []
     for step in steps:
         act, *given = step["in"]
-        if act not in ("advance", "encoded") and not (isinstance(given[-1], dict) and not given[-1]["cut"]):
+        is_sample = act == "gave" and isinstance(given[-1], dict)
+        if act not in ("advance", "encoded") and not (is_sample and not given[-1]["cut"]):
             lines.append(" ".join(map(str, [">", act, *given])))
         for kind, *told in step["out"]:
             if kind == "event":
@@ -384,7 +394,22 @@ STORIES: dict[str, tuple[str, str | int, str]] = {
         STRANGE,
         "began zero; ended zero.*after; unfamiliar video; began zero",
     ),
+    "asleep": (
+        "",
+        "",
+        "attached video; answer audio.video; asleep video; answer audio$; > wake; woken video",
+    ),
+    "woken by doubt": (
+        "audio",
+        UNSURE,
+        "asleep video; answer audio$; woken video.*unsure between; answer audio.video; asleep video",
+    ),
+    "woken by a loss": ("", "", "asleep video; lost audio; woken video.*give nothing; answer video$"),
+    "woken by the unknown": ("audio", STRANGE, "asleep video; woken video.*know nothing; answer.*video"),
+    "lost while it slept": ("", "", "asleep video; woken video; unavailable video; attached video; answer"),
 }
+SPARING = ("asleep", "woken by doubt", "woken by a loss", "woken by the unknown", "lost while it slept")
+"""The stories whose sensors sleep while they are not needed."""
 
 
 def tells(story: str, steps: list[dict[str, Any]]) -> bool:
@@ -400,13 +425,15 @@ def draw(story: str) -> list[dict[str, Any]]:
     phases = (Phase.generate, Phase.shrink)
     options = settings(max_examples=8_000, database=None, deadline=None, derandomize=True, phases=phases)
     odd, how, _ = STORIES[story]
-    found = find(scenes(odd, how), lambda scene: tells(story, scene.steps), settings=options)
+    found = find(
+        scenes(odd, how, sparing=story in SPARING), lambda scene: tells(story, scene.steps), settings=options
+    )
     return found.steps
 
 
-def replay(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+def replay(story: str, steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Return the steps that an engine makes of the inputs of `steps`."""
-    stage = Stage()
+    stage = Stage(policy=Policy(sparing=story in SPARING))
     for step in steps:
         act, *given = step["in"]
         if act == "encoder_failed":
@@ -415,10 +442,32 @@ def replay(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
     return stage.steps
 
 
+def spared() -> list[dict[str, Any]]:
+    """Return drawn answers of three places, and what the policy says to them."""
+    draw, now, steps = np.random.default_rng(0), 0.0, []
+    calibration = replace(_SPARING, order=(("audio",), ("text",), ("video",)), hold=2.5)
+    policy = Sparing(calibration, now)
+    for _ in range(400):
+        now += round(float(draw.choice([0.25, 0.5, 3, 12, 40, 310], p=[0.4, 0.3, 0.1, 0.1, 0.06, 0.04])), 3)
+        act = str(draw.choice(["note", "pass", "wake"], p=[0.9, 0.07, 0.03]))
+        confidences = draw.choice([0.0, 0.5, 0.95], 3, p=[0.15, 0.25, 0.6]).tolist()
+        live = [place < policy.needed and draw.uniform() < 0.9 for place in range(3)]
+        suspect = bool(draw.uniform() < 0.05)
+        if act == "note":
+            woken = policy.note(now, confidences, live, suspect=suspect)
+        else:
+            woken = policy.pass_to(now) if act == "pass" else policy.wake(now)
+        said = [[one.place, one.cause] for one in woken]
+        given = {"at": now, "act": act, "confidences": confidences, "live": live, "suspect": suspect}
+        steps.append({**given, "woken": said, "needed": policy.needed, "due": policy.deadline})
+    return [{"calibration": encode(calibration)}, *steps]
+
+
 if __name__ == "__main__":
     for old in FOLDER.glob("*.json"):
         old.unlink()
     (FOLDER / "bundle.json").write_text(json.dumps(answering()) + "\n", encoding="utf-8")
+    (FOLDER / "sparing.json").write_text(json.dumps(spared()) + "\n", encoding="utf-8")
     for name in STORIES:
         lines = ",\n".join(json.dumps(step) for step in draw(name))
         (FOLDER / f"{name.replace(' ', '_')}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")

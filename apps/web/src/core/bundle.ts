@@ -7,6 +7,7 @@ import { kindOf } from "./kinds";
 import type { Learned } from "./learning";
 import type { Answering, SubsetScore } from "./live_set";
 import { parseManifest, type Artifact, type FileEntry, type Manifest } from "./manifest";
+import type { SparingCalibration } from "./sparing";
 import { SensembleError, type InputSpec } from "./spec";
 import { loadTokenizer, type Tokenize } from "./tokenizer";
 
@@ -60,6 +61,11 @@ export class Bundle implements Answering {
     this.modalities = Object.keys(manifest.modalities).sort();
     this.specs = Object.fromEntries(this.modalities.map((modality) => [modality, manifest.modalities[modality].spec]));
     this.classifier = new Classifier(head, manifest.calibration, manifest.labels, this.specs);
+  }
+
+  /** How its sensors sleep; null where none may. */
+  get sparing(): SparingCalibration | null {
+    return this.manifest.calibration.sparing ?? null;
   }
 
   get audited(): Readonly<Record<string, SubsetScore>> {

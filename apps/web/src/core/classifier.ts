@@ -1,6 +1,7 @@
 // What a window of one modality says about the classes, and whether it is familiar: the runtime's `bundle/classifier.py`.
 
 import type { InputSpec } from "./spec";
+import type { SparingCalibration } from "./sparing";
 import type { TimelineCalibration } from "./timeline";
 import { calibrated, doubted, familiar, isFar, logits, type Head, type Task } from "./head";
 
@@ -20,6 +21,7 @@ export interface Calibration {
   modalities: Record<string, ModalityCalibration>;
   familiar: Record<string, number>;
   timeline?: TimelineCalibration | null;
+  sparing?: SparingCalibration | null;
   prior?: number[] | null;
 }
 
@@ -73,6 +75,11 @@ export class Classifier {
     this.task = head.task;
     ({ threshold: this.threshold, redundancy: this.redundancy } = calibration);
     this.timeline = calibration.timeline ?? null;
+  }
+
+  /** Return the same with another confidence from which an answer is sure. */
+  sureFrom(threshold: number): Classifier {
+    return new Classifier(this.head, { ...this.calibration, threshold }, this.labels, this.specs);
   }
 
   /** Return what a window says, by its embedding. */

@@ -6,7 +6,9 @@ import { Backoff } from "./backoff";
 import { GAP, ROUNDING } from "./clock";
 import { FAULTS, type SessionEvent } from "./events";
 import { LiveSet, type Answering, type WindowEmbedding, type PoppedWindow, type Prediction } from "./live_set";
+import type { Opinion } from "./opinion";
 import type { Sample } from "./spec";
+import { Sparing, type Cause, type Waking } from "./sparing";
 import { earliest, Suite, type ReaderOrder, type SensorView, type UsedSample } from "./suite";
 import { happeningWords } from "./timeline";
 
@@ -15,6 +17,17 @@ const ALIGN = 0.01;
 
 /** Seconds in which this page ran, after which an encoder does not return. */
 const ENCODING = 10;
+/** Seconds after which the policy of sensors that sleep is asked, if nothing is live. */
+const UNANSWERED = 1;
+const CAUSES: Record<Cause, string> = {
+  unsure: "unsure",
+  unknown: "the others know nothing of this",
+  silent: "the others give nothing",
+  suspect: "one sensor contradicts the others",
+  check: "tried after a long sleep",
+  asked: "asked for",
+};
+
 const HUNG = `it has been encoding for ${ENCODING} s and does not return`;
 
 /** What follows from inputs: orders to a driver, samples that are used, and what is said. */
@@ -44,10 +57,17 @@ export class Engine extends Suite<Output> {
   private readonly latencies: Record<string, number> = {}; // of the last encodings
   private reported = ""; // the live set
   private expiry: number | null = null; // after which the first embedding is too old
+  private sparing: Sparing | null = null; // from the first sensor on
+  private asked = -Infinity; // when the policy was asked last
+  private readonly waking = new Map<string, number>(); // when each sensor that has not answered since was woken
+  private readonly took = new Map<string, number>(); // seconds from its waking to its first answer
 
-  constructor(bundle: Answering) {
+  constructor(
+    private readonly bundle: Answering,
+    private spares = false,
+  ) {
     super(bundle.specs);
-    this.liveSet = new LiveSet(bundle);
+    this.liveSet = new LiveSet(bundle, spares);
   }
 
   /** Return the live set at `now`, sorted: that of the newest answer, without what left since. */
@@ -68,6 +88,26 @@ export class Engine extends Suite<Output> {
   }
 
   // Inputs, beside those of a suite.
+
+  /** Add a sensor, as a suite does; the first begins the policy by which sensors sleep. */
+  override attach(key: number, modality: string, title: string, now: number): string {
+    if (!this.sparing) this.beginSparing(now);
+    return super.attach(key, modality, title, now);
+  }
+
+  /** Let sensors sleep from now on, or no more. */
+  spareSensors(spares: boolean, now: number): void {
+    this.noteTime(now);
+    this.spares = spares;
+    this.liveSet.spare(spares);
+    this.beginSparing(now);
+  }
+
+  /** Wake all sensors that sleep, for a while. */
+  wake(now: number): void {
+    this.noteTime(now);
+    if (this.sparing) this.obey(this.sparing.wake(this.now));
+  }
 
   /** Take an embedding. */
   encoded(window: WindowEmbedding, now: number): void {
@@ -115,7 +155,7 @@ export class Engine extends Suite<Output> {
   override deadline(): number | null {
     const turns = this.liveSet.ready.filter((modality) => !this.aligning.has(modality) && !this.isAtWork(modality)).map((modality) => this.turn(modality));
     const waits = [...this.overdue.values()].map((end) => this.now + Math.min(end - this.ran.seconds, GAP));
-    return earliest([...waits, ...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.liveSet.nextEnd, this.expiry && this.expiry * (1 + Number.EPSILON)]);
+    return earliest([...waits, ...this.aligning.values(), ...[...this.unpooled.values()].map(({ until }) => until), ...turns, super.deadline(), this.liveSet.nextEnd, this.expiry && this.expiry * (1 + Number.EPSILON), this.sparing && this.nextSpare]);
   }
 
   // What a suite asks.
@@ -139,6 +179,7 @@ export class Engine extends Suite<Output> {
   }
 
   protected override doWhatIsDue(): void {
+    if (this.now >= this.nextSpare) this.noteAnswers();
     for (let isGoing = true; isGoing; ) {
       super.doWhatIsDue();
       const hasBegun = this.begin();
@@ -228,8 +269,61 @@ export class Engine extends Suite<Output> {
       this.prediction = prediction;
       Object.assign(this.latencies, prediction.latencies);
       this.out.push({ prediction });
+      this.noteAnswers();
     }
     this.noteMoments();
+  }
+
+  // Sparing.
+
+  private beginSparing(now: number): void {
+    const calibration = this.spares ? this.bundle.sparing : null;
+    [this.sparing, this.asked] = [calibration && new Sparing(calibration, now), now];
+    this.spare({}, {});
+  }
+
+  /** The time at which the policy is asked, if no answer comes before; infinite without one. */
+  private get nextSpare(): number {
+    if (!this.sparing) return Infinity;
+    const { deadline } = this.sparing;
+    return this.liveSet.near(this.now).length ? deadline : Math.min(deadline, this.asked + UNANSWERED);
+  }
+
+  /** Ask the policy which sensors are needed, by the newest answers. */
+  private noteAnswers(): void {
+    if (!this.sparing) return;
+    const live = this.liveSet.near(this.now);
+    this.asked = this.now;
+    for (const modality of [...this.waking.keys()].filter((one) => live.includes(one))) {
+      this.took.set(modality, this.now - this.waking.get(modality)!);
+      this.waking.delete(modality);
+    }
+    const { order } = this.sparing;
+    const confidences = order.map((_, place) => {
+      const step = live.length ? this.liveSet.steps[place] : null;
+      return step && step.doubt !== "unfamiliar" ? step.confidence : 0;
+    });
+    const areLive = order.map((place) => {
+      const steady = place.filter((modality) => this.specs[modality].hop > 0);
+      return !steady.length || steady.some((modality) => live.includes(modality));
+    });
+    const isSuspect = this.liveSet.faults.some(({ kind }) => kind === "suspect");
+    this.obey(this.sparing.note(this.now, confidences, areLive, isSuspect));
+  }
+
+  /** Let the sensors sleep that the policy needs no more, and wake those that it needs. */
+  private obey(woken: readonly Waking[]): void {
+    const { order, needed } = this.sparing!;
+    const reasons: Record<string, string> = {};
+    for (const { place, cause } of woken) {
+      const said = cause === "unsure" ? `unsure between ${likeliestTwo(this.liveSet.steps[place - 1]!).join(" and ")}` : CAUSES[cause];
+      for (const modality of order[place]) {
+        reasons[modality] = said;
+        this.waking.set(modality, this.now);
+      }
+    }
+    const took = (modality: string): string => (this.took.has(modality) ? `; its first answer took ${this.took.get(modality)!.toFixed(1)} s` : "");
+    this.spare(Object.fromEntries(order.slice(needed).flat().map((modality) => [modality, `the others are sure enough${took(modality)}`])), reasons);
   }
 
   /** Report what began and ended. */
@@ -257,6 +351,11 @@ export class Engine extends Suite<Output> {
     if (live !== this.reported) this.emit("live", "", (this.reported = live));
     this.expiry = this.liveSet.nextExpiry(this.now);
   }
+}
+
+function likeliestTwo({ probabilities, labels }: Opinion): string[] {
+  const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[a] - probabilities[b] || a - b);
+  return order.slice(-2).reverse().map((index) => labels[index]);
 }
 
 const isNear = (one: number, other: number): boolean => Math.abs(one - other) <= ALIGN;

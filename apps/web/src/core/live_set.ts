@@ -9,6 +9,7 @@ import type { SessionEvent } from "./events";
 import { pool } from "./head";
 import { kindOf } from "./kinds";
 import { Opinion } from "./opinion";
+import { prefixes, type SparingCalibration } from "./sparing";
 import { SensembleError, type InputSpec, type Sample, type Window } from "./spec";
 import { nameOf } from "./subsets";
 import { Timeline, type Happening } from "./timeline";
@@ -22,6 +23,7 @@ export interface Answering {
   readonly specs: Readonly<Record<string, InputSpec>>;
   readonly classifier: Classifier;
   readonly audited: Readonly<Record<string, SubsetScore>>;
+  readonly sparing: SparingCalibration | null;
 }
 
 export interface SubsetScore {
@@ -78,18 +80,35 @@ export class LiveSet {
   private readonly unfamiliar = new Debounced();
   private readonly suspected = new Debounced();
   private belief!: Belief;
-  private asked!: Classifier;
+  private asked!: Classifier; // of the bundle
+  private classifier!: Classifier; // that answers
+  private prefixes: string[][] = [];
+  /** The newest answers of the first places alone; null where one knows nothing. */
+  steps: (Opinion | null)[] = [];
   private timeline: Timeline | null = null;
   private readonly happened: Happening[] = [];
   private readonly sensors = new Map<string, string>();
 
-  constructor(private readonly bundle: Answering) {
+  constructor(
+    private readonly bundle: Answering,
+    private spares = false,
+  ) {
+    this.begin();
+  }
+
+  /** Begin or end to answer as a session whose sensors sleep. */
+  spare(spares: boolean): void {
+    this.spares = spares;
     this.begin();
   }
 
   private begin(): void {
     this.finish();
     this.asked = this.bundle.classifier;
+    const sparing = this.spares ? this.bundle.sparing : null;
+    this.classifier = sparing ? this.asked.sureFrom(sparing.threshold) : this.asked;
+    this.prefixes = sparing ? prefixes(sparing.order) : [];
+    this.steps = [];
     this.belief = new Belief(Object.keys(this.bundle.specs).sort());
     this.timeline = this.asked.task === "multi-class" ? new Timeline(this.asked.timeline, this.asked.labels) : null;
   }
@@ -178,8 +197,8 @@ export class LiveSet {
 
   /** Add new embeddings to the live set and predict; embeddings of removed modalities are ignored. */
   fuse(encoded: WindowEmbedding[], now: number): Prediction | null {
-    const { classifier } = this.bundle;
-    if (classifier !== this.asked) this.begin(); // another head: what sensors said counts no more
+    if (this.bundle.classifier !== this.asked) this.begin(); // another head: what sensors said counts no more
+    const { classifier } = this;
     const current = encoded.filter(({ modality, ring }) => this.windows.get(modality) === ring);
     const fresh = [...new Map(current.map((one) => [one.modality, one])).values()];
     for (const one of fresh) {
@@ -194,6 +213,8 @@ export class LiveSet {
     const { lies } = this.belief;
     const evidence = new Map(shown.map(({ modality, embedding }) => [modality, { ...classifier.evidence(modality, embedding), familiar: !unfamiliar.includes(modality) }]));
     const { opinion: whole, classes, known, heard } = fused(classifier, evidence, near, lies);
+    const first = this.prefixes.map((one) => near.filter((modality) => one.includes(modality)));
+    this.steps = first.map((some) => (some.length ? answer(classifier, evidence, some, lies) : null));
     const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
     const suspect = this.suspect(opinions, unfamiliar, live, now);
     const trusted = without(suspect === null ? [] : [suspect], live);
@@ -249,7 +270,8 @@ export class LiveSet {
     return time + this.bundle.specs[modality].ttl;
   }
 
-  private near(now: number): string[] {
+  /** Return the modalities that are live, or would be if they were familiar, sorted. */
+  near(now: number): string[] {
     const { specs } = this.bundle;
     const fresh = this.fresh(now);
     const ends = fresh.filter(({ modality }) => specs[modality].hop > 0).map(({ time }) => time);

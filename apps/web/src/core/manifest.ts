@@ -4,6 +4,7 @@ import type { Calibration } from "./classifier";
 import type { Task } from "./head";
 import { isKnown, kindOf } from "./kinds";
 import type { SubsetScore } from "./live_set";
+import type { SparingCalibration } from "./sparing";
 import { SensembleError, type InputSpec } from "./spec";
 import { nameOf } from "./subsets";
 import { roundEven } from "./windows";
@@ -218,6 +219,7 @@ function checkCalibration({ calibration, audited, labels, modalities, task }: Ma
   if (!(risk >= 1e-6 && risk < 1)) refuse("calibration.risk", "expected a share");
   if (!(threshold >= 1e-6 && threshold <= 2)) refuse("calibration.threshold", "expected 1e-06 to 2");
   if (groups < 0) refuse("calibration.groups", "expected a count");
+  if (calibration.sparing) checkSparing(calibration.sparing, Object.keys(modalities));
   if (!(redundancy >= 0 && redundancy <= 1)) refuse("calibration.redundancy", "expected a share");
   if (prior && (prior.length !== labels.length || !prior.every((share) => share >= 1e-9 && share <= 1))) refuse("calibration.prior", "expected a share of each class");
   for (const [modality, fitted] of Object.entries(calibration.modalities)) {
@@ -231,4 +233,10 @@ function checkCalibration({ calibration, audited, labels, modalities, task }: Ma
   for (const [subset, { accuracy, low, high, n }] of Object.entries(audited))
     if (!isSubset(subset) || !(0 <= low && low <= accuracy && accuracy <= high && high <= 1 && n >= 1))
       refuse(`audited.${subset}`, "expected 0 <= low <= accuracy <= high <= 1 of a sorted set of modalities");
+}
+
+function checkSparing({ order, wake, hold, threshold }: SparingCalibration, modalities: string[]): void {
+  const named = order.flat().sort();
+  if (order.length < 2 || !order.every((place) => place.length) || named.join() !== [...modalities].sort().join()) refuse("calibration.sparing.order", "expected each modality once, in two places or more");
+  if (!(wake >= 0 && wake <= 2 && hold >= 0.1 && hold <= 3600 && threshold >= 1e-6 && threshold <= 2)) refuse("calibration.sparing", "a number is out of its range");
 }

@@ -57,8 +57,10 @@ export class Session {
     private readonly listener: Listener,
     /** In seconds, of the samples too. */
     readonly clock: () => number = () => performance.now() / 1000,
+    /** Whether sensors sleep while they are not needed, where the bundle says how. */
+    spares = false,
   ) {
-    this.engine = new Engine(bundle);
+    this.engine = new Engine(bundle, spares);
     this.looks = setInterval(() => this.look(), 1000 * TURN);
   }
 
@@ -94,6 +96,16 @@ export class Session {
     await Promise.all([...this.sensors.values()].map(({ settled }) => settled));
   }
 
+  /** Let sensors sleep from now on, or no more. */
+  spare(spares: boolean): void {
+    this.tell((now) => this.engine.spareSensors(spares, now));
+  }
+
+  /** Wake all sensors that sleep, for a minute. */
+  wake(): void {
+    this.tell((now) => this.engine.wake(now));
+  }
+
   close(): void {
     for (const { sensor } of [...this.sensors.values()]) this.detach(sensor.modality);
     this.isClosed = true;
@@ -126,10 +138,10 @@ export class Session {
     if (due === this.due) return;
     this.due = due;
     clearTimeout(this.alarm);
-    if (due !== null) this.alarm = setTimeout(() => this.wake(), 1000 * (due - this.clock()));
+    if (due !== null) this.alarm = setTimeout(() => this.ring(), 1000 * (due - this.clock()));
   }
 
-  private wake(): void {
+  private ring(): void {
     this.due = null; // a timer may be early, and is set again
     this.tell();
   }

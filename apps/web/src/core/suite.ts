@@ -22,7 +22,7 @@ export interface UsedSample {
 /** Why a sensor goes: it cannot be opened, stopped working, is over, or no encoder can take its samples. */
 export type Cause = "unavailable" | "lost" | "ended" | "failed";
 
-type EventKind = Cause | "attached" | "unhealthy" | "recovered" | "detached";
+type EventKind = Cause | "attached" | "unhealthy" | "recovered" | "asleep" | "woken" | "detached";
 
 /** The state of a sensor at one moment: the sensors' `supervision/sensor_view.py`. */
 export interface SensorView {
@@ -51,7 +51,7 @@ interface Life {
   key: number;
   name: string;
   spec: InputSpec;
-  phase: "opening" | "open" | "ending" | "closing" | "waiting";
+  phase: "opening" | "open" | "ending" | "closing" | "waiting" | "asleep";
   answered: number;
   isOverdue: boolean;
   reported: SessionEvent;
@@ -65,6 +65,7 @@ interface Life {
   retryAt: number | null;
   isHasty: boolean; // opened again as soon as it is closed
   end: string;
+  isSleeping: boolean; // not needed: its device is released once it is open
 }
 
 const WORKING = ["opening", "attached", "recovered"];
@@ -118,7 +119,7 @@ export class Suite<Output = never> {
     this.gone.delete(name);
     const life: Life = {
       key, name, spec, phase: "opening", answered: this.ran.seconds, isOverdue: false, reported: opening, sampled: false, isWaitedFor: true, suspected: [], state: ["recovered", ""],
-      health: null, began: -Infinity, backoff: new Backoff(), retryAt: null, isHasty: false, end: "",
+      health: null, began: -Infinity, backoff: new Backoff(), retryAt: null, isHasty: false, end: "", isSleeping: false,
     };
     this.lives.set(key, life);
     this.order(life, "open");
@@ -145,6 +146,7 @@ export class Suite<Output = never> {
     this.noteAnswer(life);
     this.report(life, "attached", "");
     this.noteHealth(life, life.suspected);
+    if (life.isSleeping) this.fallAsleep(life, "");
   }
 
   /** Take the next sample of a sensor; null where none came for a while. */
@@ -172,6 +174,11 @@ export class Suite<Output = never> {
     this.noteTime(now);
     const life = this.lives.get(key);
     if (life?.phase !== "closing") return;
+    if (life.reported.kind === "asleep") {
+      life.phase = "asleep";
+      return;
+    }
+    if (life.reported.kind === "woken") return this.open(life); // while it was closed
     [life.phase, life.retryAt] = ["waiting", now + life.backoff.next()];
     if (life.isHasty) this.open(life);
   }
@@ -198,6 +205,19 @@ export class Suite<Output = never> {
     if (!life || !["lost", "unavailable"].includes(life.reported.kind)) return;
     life.isHasty = true;
     if (life.phase === "waiting") this.open(life);
+  }
+
+  /** Let the sensors of some modalities sleep, and wake those of all others; both say why, by modality. */
+  spare(asleep: Readonly<Record<string, string>>, woken: Readonly<Record<string, string>>): void {
+    for (const life of this.lives.values()) {
+      const { modality } = life.spec;
+      if (life.isSleeping === Object.hasOwn(asleep, modality)) continue;
+      life.isSleeping = !life.isSleeping;
+      if (life.isSleeping && life.phase === "open") this.fallAsleep(life, asleep[modality]);
+      if (life.isSleeping || life.reported.kind !== "asleep") continue;
+      this.report(life, "woken", woken[modality] ?? "");
+      if (life.phase === "asleep") this.open(life);
+    }
   }
 
   /** Wait no longer for the first samples of `modalities`. */
@@ -332,6 +352,14 @@ export class Suite<Output = never> {
     this.order(life, "close");
   }
 
+  private fallAsleep(life: Life, reason: string): void {
+    this.report(life, "asleep", reason);
+    this.leave(life, false, true);
+    [life.health, life.phase] = [null, "closing"];
+    this.noteAnswer(life);
+    this.order(life, "close");
+  }
+
   private open(life: Life): void {
     if (life.isHasty) life.backoff.reset();
     [life.phase, life.retryAt, life.isHasty] = ["opening", null, false];
@@ -339,14 +367,14 @@ export class Suite<Output = never> {
     this.order(life, "open");
   }
 
-  private leave(life: Life, isEnded = false): void {
+  private leave(life: Life, isEnded = false, stays = false): void {
     const { modality } = life.spec;
     life.sampled = false;
     const wasActive = this.active.get(modality) === life;
     if (wasActive) this.active.delete(modality);
     // The last embedding of an ended source holds until it expires, as do those of others when a sensor that was
     // never active leaves.
-    if (!this.active.has(modality)) this.modalityLeft(modality, isEnded || !wasActive, this.hasOther(life));
+    if (!this.active.has(modality)) this.modalityLeft(modality, isEnded || !wasActive, stays || this.hasOther(life));
   }
 
   private remove({ key, name, reported }: Life): void {

@@ -4,7 +4,7 @@ import "../../../src/sensemble_apps/web/static/page.css";
 import "../../../src/sensemble_apps/web/static/lattice.css";
 import "../../../src/sensemble_apps/web/static/live.css";
 import "./page.css";
-import { byId } from "../../../src/sensemble_apps/web/static/dom.js";
+import { button, byId, make } from "../../../src/sensemble_apps/web/static/dom.js";
 import { captionField, Givers } from "../../../src/sensemble_apps/web/static/givers.js";
 import { Live } from "../../../src/sensemble_apps/web/static/live.js";
 import type { Modality } from "../../../src/sensemble_apps/web/static/types.js";
@@ -86,6 +86,7 @@ function show(bundle: Bundle): void {
   });
   kept = new SessionState(bundle, session, sensors, executor.runs);
   live.greet(kept.hello());
+  if (bundle.sparing) byId("sensors").after(sleepButton(session));
   live.take(kept.state());
   setInterval(() => {
     live.take(kept.state());
@@ -98,6 +99,16 @@ function show(bundle: Bundle): void {
   for (const name of ["camera", "microphone"] as PermissionName[])
     void navigator.permissions?.query({ name }).then((permission) => permission.addEventListener("change", () => void session.retry())).catch(() => {}); // not every browser knows these
   Object.assign(window, { sensemble: { bundle, executor, sensors, session } }); // for programs and tests
+}
+
+/** Make a button that lets sensors sleep while they are not needed. */
+function sleepButton(session: Session): HTMLElement {
+  const sleep = button("Let sensors sleep", () => {
+    const spares = sleep.getAttribute("aria-pressed") !== "true";
+    sleep.setAttribute("aria-pressed", String(spares));
+    session.spare(spares);
+  }, { "aria-pressed": "false", title: "Cameras and others are off while the rest is sure" });
+  return make("p", { class: "buttons" }, sleep);
 }
 
 async function begin(): Promise<void> {

@@ -78,6 +78,7 @@ export class SessionState {
     const sensor = this.sensors.get(modality);
     if (message["type"] === "label") this.truth = message["label"] as string | null;
     if (message["type"] === "rename") this.titles.set(modality, String(message["title"]));
+    if (message["type"] === "wake") this.session.wake();
     if (message["type"] === "unplug") this.session.detach(modality);
     if (message["type"] === "plug" && sensor) void this.session.attach(sensor);
   }

@@ -1,5 +1,5 @@
-const VERSION = "5d7b588e8959";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-oMhQDBR8.js","assets/in_worker-C9hHRb3l.js","assets/index-2S6H95-r.js","assets/index-DlcEYxMJ.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-Bt7k9j_U.js","assets/worker-D_juuPyx.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "5b63f4916722";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DLwZa0Dm.js","assets/in_worker-Cy593l8E.js","assets/index-DlcEYxMJ.css","assets/index-aHK4XvWY.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BZCtovTf.js","assets/worker-D_juuPyx.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
