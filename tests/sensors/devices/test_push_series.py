@@ -7,13 +7,13 @@ from contextlib import ExitStack, contextmanager, suppress
 from http.client import HTTPConnection
 from threading import Event, Thread
 from time import sleep
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from numpy.typing import NDArray
+from sensemble_sensors.clock import REAL, Clock, VirtualClock
 from sensemble_sensors.devices import push_server
 from sensemble_sensors.devices.push_bodies import decode, streams
 from sensemble_sensors.devices.push_series import TOKEN, PushSeries
@@ -41,8 +41,8 @@ GYR = tuple(Channel(f"g{axis}", "rad/s") for axis in "xyz")
 
 
 @contextmanager
-def opened(source: str, spec: InputSpec = SPEC) -> Iterator[PushSeries]:
-    sensor = PushSeries(source, modality=spec.modality)
+def opened(source: str, spec: InputSpec = SPEC, clock: Clock = REAL) -> Iterator[PushSeries]:
+    sensor = PushSeries(source, modality=spec.modality, clock=clock)
     sensor.open(spec)
     try:
         yield sensor
@@ -51,17 +51,15 @@ def opened(source: str, spec: InputSpec = SPEC) -> Iterator[PushSeries]:
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> SimpleNamespace:
-    """The server's clock, which only the test moves: a pause of the machine is no pause of the device."""
-    stopped = SimpleNamespace(now=0.0)
-    monkeypatch.setattr(push_server, "monotonic", lambda: stopped.now)
-    return stopped
+def clock() -> VirtualClock:
+    """The port's clock, which only the test moves: a pause of the machine is no pause of the device."""
+    return VirtualClock()
 
 
 @pytest.fixture
-def phone() -> Iterator[PushSeries]:
+def phone(clock: VirtualClock) -> Iterator[PushSeries]:
     """A sensor that listens at a free port."""
-    with opened("http://127.0.0.1:0") as sensor:
+    with opened("http://127.0.0.1:0", clock=clock) as sensor:
         yield sensor
 
 
@@ -160,7 +158,6 @@ def test_four_modalities_come_from_a_phone_and_a_watch_by_one_app(phone: PushSer
     np.testing.assert_allclose(np.diff(rows["watch.gyr"][:, 1]), 0.02, atol=1e-4)
 
 
-@pytest.mark.usefixtures("clock")
 def test_rows_of_several_modalities_on_one_address_need_names(phone: PushSeries) -> None:
     port = phone.address[1]
     with (
@@ -233,7 +230,6 @@ def test_an_uncalibrated_accelerometer_in_g_is_recognized(scale: float) -> None:
         )
 
 
-@pytest.mark.usefixtures("clock")
 def test_axes_that_come_one_an_item_are_joined(phone: PushSeries) -> None:
     items = [
         item
@@ -323,7 +319,7 @@ def test_mutated_bodies_are_streams_rows_or_refused(seed: int) -> None:
             one_line(error)
 
 
-def test_a_quantity_that_stops_is_named(phone: PushSeries, clock: SimpleNamespace) -> None:
+def test_a_quantity_that_stops_is_named(phone: PushSeries, clock: VirtualClock) -> None:
     """To the app by its answer, and to the session by the sensor's reason."""
     answers = []
     for number, body in enumerate(batches(logged("accelerometer", np.arange(0, 40, 0.05), x=1.0))):
@@ -332,7 +328,7 @@ def test_a_quantity_that_stops_is_named(phone: PushSeries, clock: SimpleNamespac
         answers.append(post(phone, body))
         if answers[-1][0] != 200:
             break
-        clock.now += 0.1
+        clock.advance(0.1)
     assert [status for status, _ in answers[:5]] == [200] * 5
     assert answers[-1][0] == 400
     for text in (answers[-1][1], str(read_on(phone)[1])):
@@ -351,7 +347,6 @@ def test_one_absurd_time_is_left_out(phone: PushSeries) -> None:
     assert len(sample.data) == 99
 
 
-@pytest.mark.usefixtures("clock")
 def test_two_devices_on_one_path_are_not_mixed(phone: PushSeries) -> None:
     def body(device: str, at: float) -> dict[str, Any]:
         items = [*logged("accelerometer", at + SECOND, x=1), *logged("gyroscope", at + SECOND, z=1)]
@@ -365,7 +360,7 @@ def test_two_devices_on_one_path_are_not_mixed(phone: PushSeries) -> None:
     assert len(rows_of(phone, 190)) <= 200
 
 
-def test_clocks_that_differ_are_said(phone: PushSeries, clock: SimpleNamespace) -> None:
+def test_clocks_that_differ_are_said(phone: PushSeries, clock: VirtualClock) -> None:
     for part in range(40):
         now = 0.1 * part + np.arange(0, 0.1, 0.01)
         body = {"acc_time": now.tolist(), "accX": [1] * 10}
@@ -373,7 +368,7 @@ def test_clocks_that_differ_are_said(phone: PushSeries, clock: SimpleNamespace) 
         status, text = post(phone, body)
         if status == 400:
             break
-        clock.now += 0.1
+        clock.advance(0.1)
     assert "one clock" in text
 
 
@@ -456,18 +451,18 @@ def test_hostile_clients_do_not_starve_a_phone(hosts: Sequence[str], monkeypatch
         assert len(rows_of(sensor, 30)) == 30
 
 
-def test_a_phone_that_connects_anew_outlasts_strangers_of_many_addresses(phone: PushSeries) -> None:
-    assert post(phone, [[1, 2]], host="127.0.0.9")[0] == 200
-    known = HTTPConnection(*phone.address, timeout=PATIENCE, source_address=("127.0.0.9", 0))
-    known.connect()
-    with ExitStack() as held:
+def test_a_phone_that_connects_anew_outlasts_strangers_of_many_addresses() -> None:
+    with opened("http://127.0.0.1:0") as phone, ExitStack() as held:
+        assert post(phone, [[1, 2]], host="127.0.0.9")[0] == 200
+        known = HTTPConnection(*phone.address, timeout=PATIENCE, source_address=("127.0.0.9", 0))
+        held.callback(known.close)
+        known.connect()
         others = [(f"127.0.1.{i}", 0) for i in range(1, 201)]
         strangers = [
             held.enter_context(socket.create_connection(phone.address, PATIENCE, other)) for other in others
         ]
         assert strangers[50].recv(1) == b"", "it was closed for a later one"
         assert sent(known, [[3, 4]])[0] == 200
-    known.close()
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 import numpy as np
 
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.devices.byte_streams import LOOPBACK, address, is_loopback
 from sensemble_sensors.devices.push_bodies import Column, Measurements, decode, streams
 from sensemble_sensors.devices.push_server import PushServer
@@ -47,12 +48,19 @@ class PushSeries(QueuedSensor):
         source: `http://HOST:PORT/DEVICE` takes what is posted to /DEVICE, and as `watch` also what a phone's
             app says to be a watch's; without a DEVICE, all that no other sensor of the port takes. Without a
             HOST, this machine alone reaches it.
+        clock: of the port, if this sensor is the first that names it.
     """
 
     pushed = True
 
-    def __init__(self, source: str = "http://", name: str | None = None, modality: str = "series") -> None:
-        self.modality = modality
+    def __init__(
+        self,
+        source: str = "http://",
+        name: str | None = None,
+        modality: str = "series",
+        clock: Clock = REAL,
+    ) -> None:
+        self.modality, self._clock = modality, clock
         self.name = printable(name or f"{modality} {source}")
         self._source = source
         self._port: _Port | None = None
@@ -73,7 +81,7 @@ class PushSeries(QueuedSensor):
             host = host or LOOPBACK
             token = self._token(host)
             taker = _Taker(self.name, urlsplit(self._source).path.strip("/"), spec)
-            self._port = _join((host, port), token, taker)
+            self._port = _join((host, port), token, taker, self._clock)
         except OSError as error:
             raise SensorUnavailableError(
                 f"{self.name}: cannot listen ({error.strerror}); name another port"
@@ -104,9 +112,9 @@ class PushSeries(QueuedSensor):
 class _Port:
     """A port, and the takers of what is posted to it."""
 
-    def __init__(self, address: tuple[str, int], token: str) -> None:
+    def __init__(self, address: tuple[str, int], token: str, clock: Clock) -> None:
         self.takers: tuple[_Taker, ...] = ()
-        self.server = PushServer(address, token, self.take)
+        self.server = PushServer(address, token, self.take, clock)
 
     def take(self, path: str, body: bytes, host: str, now: float) -> None:
         """Hand a body to the takers of its device; BadDataError if none can use it, or one lacks a part."""
@@ -154,11 +162,11 @@ _ports: dict[tuple[str, int], _Port] = {}
 _lock = Lock()
 
 
-def _join(address: tuple[str, int], token: str, taker: "_Taker") -> _Port:
+def _join(address: tuple[str, int], token: str, taker: "_Taker", clock: Clock) -> _Port:
     with _lock:
         port = _ports.get(address)
         if port is None:
-            port = _Port(address, token)
+            port = _Port(address, token, clock)
             _ports[address[0], port.server.address[1]] = port
             port.server.start()
         port.takers = (*port.takers, taker)

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from ipaddress import ip_network
 from resource import RLIMIT_NOFILE, getrlimit
 from threading import Thread
-from time import monotonic
 from urllib.parse import parse_qs, urlsplit
 
+from sensemble_sensors.clock import Clock
 from sensemble_sensors.errors import BadDataError
 
 LARGEST = 1 << 20  # bytes of a body
@@ -58,14 +58,19 @@ class PushServer:
         token: what a request shows by `?token=` or `Authorization: Bearer`; "" for none, and then a page in a
             browser, which states its origin, is refused.
         take: called with a request's path, its body, its sender and the time; BadDataError refuses the body.
+        clock: tells the time of a request.
 
     Raises OSError if it cannot listen.
     """
 
     def __init__(
-        self, address: tuple[str, int], token: str, take: Callable[[str, bytes, str, float], None]
+        self,
+        address: tuple[str, int],
+        token: str,
+        take: Callable[[str, bytes, str, float], None],
+        clock: Clock,
     ) -> None:
-        self._token, self._take = token, take
+        self._token, self._take, self._clock = token, take, clock
         self._most = min(_CONNECTIONS, getrlimit(RLIMIT_NOFILE)[0] // 4)
         self._connections: set[_Connection] = set()
         self._hosts: dict[str, None] = {}  # of known senders, the last one last
@@ -122,7 +127,7 @@ class PushServer:
         host = str(writer.get_extra_info("peername", ("",))[0]).partition("%")[0]
         if ":" in host:  # who has an IPv6 address has 2^64
             host = str(ip_network((host, 64), strict=False))
-        connection = _Connection(host, writer.transport, monotonic())
+        connection = _Connection(host, writer.transport, self._clock.now())
         self._connections.add(connection)
         if len(self._connections) > self._most:
             self._close_one()
@@ -176,7 +181,7 @@ class PushServer:
             )
         async with asyncio.timeout(_PATIENCE):
             body = await reader.readexactly(int(size))
-        connection.known, connection.since = True, monotonic()
+        connection.known, connection.since = True, self._clock.now()
         self._hosts.pop(connection.host, None)
         self._hosts[connection.host] = None
         if len(self._hosts) > _HOSTS:
