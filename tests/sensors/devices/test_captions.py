@@ -14,6 +14,7 @@ from time import monotonic
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.codecs.subtitles import Cue, read_subtitles
 from sensemble_sensors.devices import captions, polled
 from sensemble_sensors.devices.captions import Captions
@@ -23,6 +24,7 @@ from sensemble_sensors.errors import (
     SensorLostError,
     SensorUnavailableError,
 )
+from sensemble_sensors.sensor import Sample
 
 from tests.sensors.reading import read_all
 from tests.sensors.studio import Specs
@@ -240,12 +242,19 @@ def test_what_cannot_be_read_is_reported(tmp_path: Path, specs: Specs) -> None:
 def test_subtitles_play_at_their_times(tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "film.srt"
     path.write_text("1\n00:00:00,010 --> 00:00:00,100\na dog\n\n2\n00:00:00,150 --> 00:00:00,200\na cat\n")
-    captions = Captions(path, name="film")
+    clock, taken = VirtualClock(), list[Sample]()
+    captions = Captions(path, name="film", clock=clock)
     captions.open(specs["text"])
-    taken = read_all(captions)
+    for seconds in (0.1, 0.08):
+        assert captions.read(0) is None
+        clock.advance(seconds)
+        taken += [sample for _ in range(2) if (sample := captions.read(0))]
     assert [sample.data for sample in taken] == ["a dog", "a cat"]
     assert taken[1].time - taken[0].time == pytest.approx(0.14)
     assert [sample.cut for sample in taken] == [True, False]
+    clock.advance(0.1)
+    with pytest.raises(SensorEndedError, match="all is shown"):
+        captions.read(0)
     captions.close()
     path.write_text("1\n01:00:00,000 --> 01:00:01,000\nin an hour\n")
     captions.open(specs["text"])

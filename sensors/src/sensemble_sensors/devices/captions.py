@@ -5,8 +5,8 @@ import stat
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from time import monotonic
 
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.codecs.subtitles import read_subtitles
 from sensemble_sensors.devices.byte_streams import open_stream
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
@@ -34,12 +34,15 @@ class Captions(StreamSensor):
             open when its writers leave, and is lost when it is removed. A socket is lost when the other side
             hangs up, or half a minute after its machine is gone. Standard input and files end. A slow reader
             gets the newest lines of a stream, and all lines of a file.
+        clock: of the captions' times.
     """
 
     _remedy = "name a source that exists and may be read, or - for standard input"
 
-    def __init__(self, source: str | Path, name: str | None = None, modality: str = "text") -> None:
-        self.modality = modality
+    def __init__(
+        self, source: str | Path, name: str | None = None, modality: str = "text", clock: Clock = REAL
+    ) -> None:
+        self.modality, self._clock = modality, clock
         self.name = printable(name or f"captions {source}")
         self._source = source
 
@@ -60,18 +63,18 @@ class Captions(StreamSensor):
         source, ended = str(self._source), SensorEndedError(f"{self.name}: has ended")
         if Path(source).suffix.lower() in {".srt", ".vtt"}:
             try:
-                cues, origin = read_subtitles(Path(source)), monotonic()
+                cues, origin = read_subtitles(Path(source)), self._clock.now()
             except BadDataError as error:
                 raise SensorUnavailableError(str(error)) from error
             said = (
                 Sample(self.modality, cue.text, origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
             )
             shown = SensorEndedError(f"{self.name}: all is shown")
-            return Played(said, shown, origin + max(cue.end for cue in cues))
+            return Played(said, shown, self._clock, origin + max(cue.end for cue in cues))
         file = _STDIN if source == "-" else open_stream(source)
         mode = os.fstat(file).st_mode  # standard input may have been closed
         if stat.S_ISREG(mode):
-            return Played(self._text(file), ended)
+            return Played(self._text(file), ended, self._clock)
         lines = LineSplitter(self.name, "text")
 
         def make(data: bytes, now: float) -> Iterator[Sample]:
@@ -84,7 +87,7 @@ class Captions(StreamSensor):
 
         over = SensorLostError(f"{self.name}: the other side hung up") if stat.S_ISSOCK(mode) else ended
         queue, owned = SampleQueue(_WAITING), file != _STDIN
-        return Polled(self.name, file, queue, make, over, owned=owned, source=source)
+        return Polled(self.name, file, queue, make, over, owned=owned, source=source, clock=self._clock)
 
     def _text(self, file: int) -> Iterator[Sample]:
         cut = True
@@ -98,7 +101,7 @@ class Captions(StreamSensor):
                 if b"\0" in line:
                     raise SensorEndedError(f"{self.name}: is not text in UTF-8")
                 if caption := _caption(line):
-                    yield Sample(self.modality, caption, monotonic(), cut)
+                    yield Sample(self.modality, caption, self._clock.now(), cut)
                     cut = False
 
 

@@ -5,8 +5,8 @@ import os
 import stat
 from collections.abc import Collection, Iterator
 from itertools import islice
-from time import monotonic
 
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.devices.byte_streams import Datagrams, open_stream
 from sensemble_sensors.devices.polled import MAX_LINE, LineSplitter, Played, Polled, StreamSensor
 from sensemble_sensors.devices.rows import Row, RowParser
@@ -31,10 +31,13 @@ class LineSeries(StreamSensor):
     Args:
         source: `udp://HOST:PORT?from=SENDERS` (`byte_streams.Datagrams`), or as `byte_streams.open_stream`
             takes it: `tcp://HOST:PORT`, `pipe:PATH` or `serial:/dev/ttyUSB0?baud=115200`.
+        clock: of the times at which rows come.
     """
 
-    def __init__(self, source: str, name: str | None = None, modality: str = "series") -> None:
-        self.modality = modality
+    def __init__(
+        self, source: str, name: str | None = None, modality: str = "series", clock: Clock = REAL
+    ) -> None:
+        self.modality, self._own = modality, clock
         self.name = printable(name or f"{modality} {source}")
         self._source = source
         self._datagrams = source.startswith("udp://")
@@ -66,12 +69,14 @@ class LineSeries(StreamSensor):
                 yield from self._samples(data.split(b"\n"), now)
                 self._check(now, datagrams.strangers)
 
-            return Polled(self.name, datagrams.file, queue, take, None, receive=datagrams.receive)
+            return Polled(
+                self.name, datagrams.file, queue, take, None, receive=datagrams.receive, clock=self._own
+            )
         file = open_stream(self._source)
         if stat.S_ISREG(os.fstat(file).st_mode):
             self._most = _BAD
             ended = SensorEndedError(f"{self.name}: has ended")
-            return Played(self._play(file, spec.rate, monotonic()), ended)
+            return Played(self._play(file, spec.rate, self._own.now()), ended, self._own)
         lines = LineSplitter(self.name, "series")
         gone = SensorLostError(f"{self.name}: the other side hung up")
 
@@ -79,7 +84,7 @@ class LineSeries(StreamSensor):
             yield from self._samples(lines.split(data), now)
             self._check(now, ended=not data)
 
-        return Polled(self.name, file, queue, make, gone, source=self._source)
+        return Polled(self.name, file, queue, make, gone, source=self._source, clock=self._own)
 
     def _samples(self, lines: list[bytes], now: float) -> Iterator[Sample]:
         rows = self._read_rows(lines)

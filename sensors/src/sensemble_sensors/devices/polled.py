@@ -7,8 +7,8 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from pathlib import Path
-from time import monotonic, sleep
 
+from sensemble_sensors.clock import REAL, Clock, sleep
 from sensemble_sensors.errors import SensorLostError, SensorsError, SensorUnavailableError
 from sensemble_sensors.polling import readable
 from sensemble_sensors.sample_queue import SampleQueue
@@ -30,6 +30,7 @@ class Polled:
         source: as `byte_streams.open_stream` took it; a named pipe is lost when it is removed.
         pause: seconds between two polls.
         receive: returns what a descriptor that is ready has; by default its bytes.
+        clock: tells when to poll, and the time of a poll.
     """
 
     def __init__(
@@ -44,7 +45,9 @@ class Polled:
         source: str = "",
         pause: float = _PAUSE,
         receive: Callable[[], bytes] | None = None,
+        clock: Clock = REAL,
     ) -> None:
+        self._clock = clock
         self._receive = receive or partial(os.read, file, _PIECE)
         self._name, self._file, self._queue, self._make, self._ended = name, file, queue, make, ended
         is_pipe = owned and source != "" and stat.S_ISFIFO(os.fstat(file).st_mode)
@@ -54,19 +57,19 @@ class Polled:
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""
-        until = monotonic() + timeout
+        until = self._clock.now() + timeout
         while True:
-            if monotonic() >= self._due:
+            if self._clock.now() >= self._due:
                 self._poll()
             sample = self._queue.get(0)
             if sample is not None:
                 return sample
-            left = until - monotonic()
+            left = until - self._clock.now()
             if left <= 0:
                 self._check_pipe()
                 return None
-            if readable(self._file, left) and (early := min(self._due, until) - monotonic()) > 0:
-                sleep(early)
+            if readable(self._file, left):
+                sleep(self._clock, min(self._due, until) - self._clock.now())
 
     def _poll(self) -> None:
         data, over = b"", False
@@ -83,7 +86,7 @@ class Polled:
             data += piece if self._ended is not None else piece + b"\n"
         if not (data or over):
             return
-        now = monotonic()
+        now = self._clock.now()
         self._due = math.inf if over else now + self._pause
         for part in (data, b"") if over else (data,):
             for sample in self._make(part, now):
@@ -108,17 +111,19 @@ class Polled:
 
 
 class Played:
-    """Gives samples at their times, and then raises `ended` at the time `end`."""
+    """Gives samples at their times on a clock, and then raises `ended` at the time `end`."""
 
-    def __init__(self, samples: Iterator[Sample], ended: SensorsError, end: float = 0.0) -> None:
-        self._samples, self._ended, self._end = samples, ended, end
+    def __init__(
+        self, samples: Iterator[Sample], ended: SensorsError, clock: Clock, end: float = 0.0
+    ) -> None:
+        self._samples, self._ended, self._clock, self._end = samples, ended, clock, end
         self._next: Sample | None = None
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""
         self._next = self._next or next(self._samples, None)
-        wait = (self._next.time if self._next else self._end) - monotonic()
-        sleep(max(min(wait, timeout), 0.0))
+        wait = (self._next.time if self._next else self._end) - self._clock.now()
+        sleep(self._clock, min(wait, timeout))
         if wait > timeout:
             return None
         if self._next is None:
