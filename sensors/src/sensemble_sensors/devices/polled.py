@@ -47,7 +47,7 @@ class Polled:
         receive: Callable[[], bytes] | None = None,
         clock: Clock = REAL,
     ) -> None:
-        self._clock = clock
+        self._own = clock
         self._receive = receive or partial(os.read, file, _PIECE)
         self._name, self._file, self._queue, self._make, self._ended = name, file, queue, make, ended
         is_pipe = owned and source != "" and stat.S_ISFIFO(os.fstat(file).st_mode)
@@ -57,19 +57,19 @@ class Polled:
 
     def read(self, timeout: float) -> Sample | None:
         """Return the next sample; see `Sensor`."""
-        until = self._clock.now() + timeout
+        until = self._own.now() + timeout
         while True:
-            if self._clock.now() >= self._due:
+            if self._own.now() >= self._due:
                 self._poll()
             sample = self._queue.get(0)
             if sample is not None:
                 return sample
-            left = until - self._clock.now()
+            left = until - self._own.now()
             if left <= 0:
                 self._check_pipe()
                 return None
             if readable(self._file, left):
-                sleep(self._clock, min(self._due, until) - self._clock.now())
+                sleep(self._own, min(self._due, until) - self._own.now())
 
     def _poll(self) -> None:
         data, over = b"", False
@@ -86,7 +86,7 @@ class Polled:
             data += piece if self._ended is not None else piece + b"\n"
         if not (data or over):
             return
-        now = self._clock.now()
+        now = self._own.now()
         self._due = math.inf if over else now + self._pause
         for part in (data, b"") if over else (data,):
             for sample in self._make(part, now):
