@@ -50,3 +50,6 @@ def test_it_prints_in_a_line() -> None:
     assert (str(near), near.percent) == ("audio: unsure, clap 99 % or hum 0 %", 99), "never 100 % and unsure"
     assert str(prediction([0.0, 1.0, 0.0], 0.9, None)) == "audio: clap 100 %"
     assert str(prediction([1 / 3] * 3, 0.8, "unfamiliar")) == "audio: unsure, nothing it has learned"
+    guess = prediction([0.05, 0.9, 0.05], 0.8, "unfamiliar")
+    assert str(guess) == "audio: unsure, nothing it has learned, most like clap 90 %"
+    assert (guess.best, guess.label, guess.candidates) == ("clap", None, ("clap",))

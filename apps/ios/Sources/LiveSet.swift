@@ -83,7 +83,8 @@ struct LiveSet {
     mutating func predict(at now: Double) -> Prediction? {
         let near = near(at: now)
         if near.isEmpty { return nil }
-        let live = near.filter(isFamiliar)
+        let familiar = near.filter(isFamiliar)
+        let live = familiar.isEmpty ? near.filter { (score($0) ?? 0) >= -log(knownOdds) } : familiar  // a guess
         if live.isEmpty {
             return prediction(near, Array(repeating: 1 / Double(head.size), count: head.size), .unfamiliar)
         }
@@ -97,6 +98,7 @@ struct LiveSet {
         let unfamiliar = near.filter { !live.contains($0) }
         let against = strange(unfamiliar, isFar: isFar, device: { specs[$0]!.device }).count
         if let known = known(live, strange: against) { fused = doubted(fused, known: known) }
+        if familiar.isEmpty { return prediction(near, fused, .unfamiliar) }
         if head.multiClass && changed {
             suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
         }

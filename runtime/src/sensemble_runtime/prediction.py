@@ -10,14 +10,15 @@ from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.scores import SubsetScore
 
 _SHOWN = 3  # candidates that a printed prediction names
+UNLIKE = "nothing it has learned"  # the doubt `unfamiliar` in words
 MOST = 99  # per cent that are shown of an answer that is unsure, and of what began
 
 Doubt = Literal["unfamiliar", "several", "disagreement"]
 """The reason why an answer is unsure (`engine.belief`).
 
-`unfamiliar`: no live window is like those of training, so there is no evidence. `disagreement`: the
-confidence is too low, and live modalities have other most probable classes. `several`: it is too low though
-they agree.
+`unfamiliar`: no live window is like those of training: the likeliest class is a guess, and without any it is
+no evidence. `disagreement`: the confidence is too low, and live modalities have other most probable classes.
+`several`: it is too low though they agree.
 """
 
 
@@ -37,7 +38,7 @@ class Answer:
 
         One if the answer is sure; every label without evidence.
         """
-        if self.doubt == "unfamiliar":
+        if self.best is None:
             return self.labels
         order = np.argsort(-self.probabilities, kind="stable")
         before = np.cumsum(self.probabilities[order], dtype=np.float64) - self.probabilities[order]
@@ -56,7 +57,8 @@ class Answer:
     @property
     def best(self) -> str | None:
         """The most probable label, sure or not; None without evidence."""
-        return None if self.doubt == "unfamiliar" else self.labels[int(self.probabilities.argmax())]
+        alike = self.probabilities.max() == self.probabilities.min()
+        return None if self.doubt == "unfamiliar" and alike else self.labels[int(self.probabilities.argmax())]
 
     @property
     def confidence(self) -> float:
@@ -155,7 +157,7 @@ class Prediction(Answer):
         shown = np.argsort(-self.probabilities, kind="stable")[: min(len(self.candidates), _SHOWN)]
         said = " or ".join(f"{self.labels[i]} {self._percent(float(self.probabilities[i]))} %" for i in shown)
         if self.doubt == "unfamiliar":
-            said = "nothing it has learned"
+            said = UNLIKE if self.best is None else f"{UNLIKE}, most like {said}"
         return f"{'+'.join(self.live)}: {said if self.sure else f'unsure, {said}'}"
 
     __repr__ = __str__

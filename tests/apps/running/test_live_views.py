@@ -258,7 +258,7 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
         (0.8, "several", "unsure: a, b or c"),
         (0.99, "several", "unsure: a or 4 others"),
         (0.6, "disagreement", "unsure: the sensors disagree: a or b"),
-        (0.9, "unfamiliar", "unsure: nothing it has learned"),
+        (0.9, "unfamiliar", "unsure: nothing it has learned, most like a"),
     ],
 )
 def test_an_answer_is_written_in_few_words(threshold: float, doubt: Doubt | None, written: str) -> None:

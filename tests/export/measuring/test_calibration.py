@@ -77,7 +77,7 @@ def test_a_run_is_calibrated_by_the_groups_of_its_examples(
     assert (data.groups, data.people) == ([("anna", "writer 3")], ["anna"])
 
 
-def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(exported: Export) -> None:
+def test_a_window_of_calibrate_is_familiar_and_the_limit_lies_near_the_least_of_few(exported: Export) -> None:
     bundle, clips = Bundle.open(exported.out), exported.calibrate
     scores, thresholds = bundle.head.familiarity, bundle.manifest.calibration.familiar
     assert scores is not None
@@ -85,16 +85,20 @@ def test_the_least_familiar_score_is_one_that_most_held_out_windows_reach(export
     for row, (modality, threshold) in enumerate(thresholds.items()):
         held_out = clips.inputs[modality][clips.present[modality]]
         found = [scores.scores(row, bundle.encode(modality, window[None].numpy())) for window in held_out]
-        # Of fewer than 49 windows, the least familiar is the limit.
-        assert threshold == pytest.approx(min(found), abs=0.02 * np.ptp(found))
+        # Of fewer than 49 windows, the least familiar one is no lower than the limit.
+        assert min(found) - np.ptp(found) < threshold < min(found) + 0.02 * np.ptp(found)
         strange = bundle.encode(
             modality, np.zeros(bundle.specs[modality].shape, bundle.specs[modality].dtype)
         )
         assert np.isfinite(scores.scores(row, strange))
 
 
-def test_the_odds_of_any_window_are_the_limit_of_few_windows_unless_one_of_them_has_less() -> None:
+def test_few_windows_lower_the_limit_and_the_odds_of_any_window_are_that_of_still_fewer() -> None:
     one = np.zeros((1, 8), int)
     assert limit_of(np.arange(1.0, 9.0), one) == -KNOWN
     assert limit_of(np.arange(-5.0, 3.0), one) == -5
-    assert limit_of(np.linspace(3, 9, 40), np.zeros((1, 40), int)) == 3
+    draw = np.random.default_rng(0)
+    shown = [limit_of(draw.normal(size=29), np.zeros((1, 29), int)) for _ in range(300)]
+    wasted = draw.normal(size=(1000, 1)) < np.array(shown)
+    assert wasted.mean() < 0.02, "of new windows, and by the least of 29 it would be 0.03"
+    assert limit_of(np.linspace(3, 9, 49), np.zeros((1, 49), int)) == 3, "the share is a window"

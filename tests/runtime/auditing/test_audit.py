@@ -164,8 +164,14 @@ def test_unfamiliar_windows_are_left_out_of_answers_alone(bundle: Bundle, datase
     found = audit(bundle, dataset.examples)
     assert found.unfamiliar == {"audio": pytest.approx(0.5, abs=0.06), "text": 0, "video": 1}
     assert found.subsets == plain.subsets, "the paper's scores pool everything"
-    assert found.reliability["video"].accuracy == 0
-    assert found.reliability["video"].confidence == pytest.approx(1 / 3)
+    guessed, alone = found.answered.sets["video"], plain.answered.sets["video"]
+    assert not guessed.sure.any()
+    assert guessed.said.tolist() == alone.said.tolist(), "likelier known than not: the best guess"
+    head = replace(bundle.head, familiarity=replace(scores, bias=np.full(3, -9.0, np.float32)))
+    bundle.classifier = Classifier(head, calibration, labels, bundle.modalities)
+    nothing = audit(bundle, dataset.examples)
+    assert nothing.reliability["video"].accuracy == 0, "likelier unknown: no evidence"
+    assert nothing.reliability["video"].confidence == pytest.approx(1 / 3)
 
 
 def test_records_compare_as_their_audits_do(bundle: Bundle, dataset: Dataset, tmp_path: Path) -> None:

@@ -109,7 +109,8 @@ def test_recorded_answers_are_worth_what_the_audit_said(task: Task) -> None:
     (found,) = recorded_answers(recorded, LABELS, task).sets.values()
     expected = outcomes(given, labels, task)
     assert astuple(found.reliability) == astuple(expected.reliability)
-    assert expected.right[~familiar].sum() == expected.sure[~familiar].sum() == 0
+    assert expected.right[~familiar].any(), "a guess may be right"
+    assert not expected.sure[~familiar].any()
 
 
 def test_the_bins_of_a_diagram_hold_every_answer_and_make_up_the_error() -> None:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from sensemble_runtime.auditing.answers import Sessions, plain
 from sensemble_runtime.bundle.head import KNOWN, doubted
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.answer import DOUBTS, answer, opinion
+from sensemble_runtime.engine.answer import DOUBTS, answer, fused, opinion
 from sensemble_runtime.engine.belief import (
     MARGIN,
     RARE,
@@ -313,6 +313,23 @@ def test_sensors_that_find_a_scene_likelier_unknown_do_not_vouch_for_it_however_
 ) -> None:
     strange = {m: window(0, 5, known=known) for m in SENSORS}
     assert answered(classifier(familiar=-50.0), strange)[0].confidence < 0.75
+
+
+def test_unfamiliar_windows_name_the_likeliest_class_never_surely_unless_likelier_unknown() -> None:
+    known = classifier(familiar=2.0)
+    shown = {"audio": window(2, 9, known=1.0), "video": window(2, 9, known=-1.0)}
+    for some in (("audio",), ("video",), ("audio", "video")):
+        guess, _ = answered(known, {m: shown[m] for m in some})
+        assert (guess.best, guess.label, guess.doubt) == ("three", None, "unfamiliar")
+    nothing = window(1, 20, known=-KNOWN - 0.1)
+    found, alone = answered(known, shown | {"text": nothing})
+    assert (found.best, alone["text"].best) == ("three", None), "what is likelier unknown has no opinion"
+    assert set(alone["text"].probabilities.tolist()) == {0.25}
+    evidence = {m: known.evidence(m, x[np.newaxis]) for m, x in shown.items()}
+    whole = fused(known, evidence, ("audio", "video"))
+    assert set(whole.classes[0].tolist()) == {0.25}, "no moment begins by it"
+    familiar, _ = answered(known, shown | {"text": window(0, 9, known=5.0)})
+    assert familiar.best == "one", "a guess is of nothing beside a familiar sensor"
 
 
 @pytest.mark.parametrize(("limit", "expected"), [(-1.0, 2 - MARGIN - STRANGE), (-9.0, 1 + KNOWN - STRANGE)])

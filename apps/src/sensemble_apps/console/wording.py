@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from itertools import groupby
 from typing import Any
 
-from sensemble_runtime.prediction import Answer, Prediction
+from sensemble_runtime.prediction import UNLIKE, Answer, Prediction
 from sensemble_runtime.scores import SubsetScore
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.spec import device_name
@@ -111,7 +111,7 @@ def _why_unsure(said: Answer) -> str:
     if said.doubt is None:
         return ""
     if said.doubt == "unfamiliar":
-        return "nothing it has learned"
+        return UNLIKE if said.best is None else f"{UNLIKE}, most like {said.best}"
     first, *others = said.candidates
     rest = others if len(others) < _NAMED else [f"{len(others)} others"]
     either = f"{', '.join([first, *rest[:-1]])} or {rest[-1]}" if rest else first

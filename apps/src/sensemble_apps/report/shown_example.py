@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from sensemble_runtime.auditing.reliability import Answered
+from sensemble_runtime.prediction import UNLIKE
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Sample
@@ -46,7 +47,7 @@ def answer_words(answered: Answered, name: str, subset: str) -> str:
     outcomes = answered.sets[subset]
     place = outcomes.rows.tolist().index(answered.ids.index(name))
     if outcomes.said[place] < 0:
-        return "nothing it has learned"
+        return UNLIKE
     said = as_words(answered.labels[outcomes.said[place]])
     return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 

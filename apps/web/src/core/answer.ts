@@ -1,6 +1,7 @@
 // The answer of a set of sensors: the runtime's `engine/answer.py`, which explains it.
 
 import { believe, likeliest, RARE, STRANGE, strangeOf } from "./belief";
+import { KNOWN } from "./head";
 import { opinionOf, type Classifier, type Evidence } from "./classifier";
 import { Opinion, type Doubt } from "./opinion";
 
@@ -21,15 +22,15 @@ export function answer(classifier: Classifier, evidence: ReadonlyMap<string, Evi
 
 /** Return the same with its parts. */
 export function fused({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Fused {
-  const live = subset.filter((modality) => evidence.get(modality)!.familiar);
-  if (!live.length) {
-    const classes = new Float32Array(labels.length).fill(1 / labels.length);
-    return { opinion: new Opinion(classes, threshold, labels, "unfamiliar"), classes, ...heardOf(evidence, subset) };
-  }
+  const familiar = subset.filter((modality) => evidence.get(modality)!.familiar);
+  const live = familiar.length ? familiar : subset.filter((modality) => (evidence.get(modality)!.known ?? 0) >= -KNOWN);
+  const nothing = new Float32Array(labels.length).fill(1 / labels.length);
+  if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), classes: nothing, ...heardOf(evidence, subset) };
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
   const { probabilities, classes } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length);
   const found = Float32Array.from(probabilities);
+  if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), classes: nothing, ...heardOf(evidence, subset) };
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
   return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), classes, ...heardOf(evidence, subset) };

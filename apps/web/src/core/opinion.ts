@@ -28,7 +28,8 @@ export class Opinion {
 
   /** The most probable label, sure or not; null without evidence. */
   get best(): string | null {
-    return this.doubt === "unfamiliar" ? null : this.labels[this.probabilities.indexOf(this.confidence)];
+    const alike = this.probabilities.every((share) => share === this.confidence);
+    return this.doubt === "unfamiliar" && alike ? null : this.labels[this.probabilities.indexOf(this.confidence)];
   }
 
   /** The calibrated probability of `best`. */

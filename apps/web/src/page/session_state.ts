@@ -169,8 +169,8 @@ export class SessionState {
     return { label, best: known, confidence, doubt, words: label ?? `unsure: ${why}`, why, candidates, among: candidates.length };
   }
 
-  private why({ doubt, candidates: [first, ...others] }: Opinion, opinions: ReadonlyMap<string, Opinion>): string {
-    if (doubt === "unfamiliar") return "nothing it has learned";
+  private why({ best, doubt, candidates: [first, ...others] }: Opinion, opinions: ReadonlyMap<string, Opinion>): string {
+    if (doubt === "unfamiliar") return `nothing it has learned${best === null ? "" : `, most like ${best}`}`;
     const rest = others.length < NAMED ? others : [`${others.length} others`];
     const either = rest.length ? `${[first, ...rest.slice(0, -1)].join(", ")} or ${rest.at(-1)}` : first;
     if (doubt === "several") return either;

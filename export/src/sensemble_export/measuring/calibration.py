@@ -1,5 +1,6 @@
 """The calibration of a bundle, fitted with the artifacts that ship, and their scores."""
 
+import math
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,13 +16,14 @@ from sensemble_runtime.auditing.calibration import (
     LEAST,
     REDUNDANT,
     RISK,
+    UNFAMILIAR,
     calibrate,
     familiar_limit,
     fit_prior,
     fit_redundancy,
     fit_threshold,
 )
-from sensemble_runtime.auditing.intervals import Groups, group_codes, people_codes
+from sensemble_runtime.auditing.intervals import Groups, group_codes, people_codes, student
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.sparing_audit import Schedule
 from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing
@@ -220,12 +222,19 @@ def _fit_timeline(
 def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
     """Return the least score of a familiar window, by those [N] of known ones in groups, [ways, N].
 
-    Few windows tell no share. Then a window is unfamiliar if it is likelier unknown than known, by its score
-    and the odds of any window (`KNOWN`), unless a known one has less.
+    Where a share `UNFAMILIAR` is less than a window, the least score says little of the next one: the limit
+    is no higher than what that share of new scores falls below if they are normal (Student's prediction
+    interval). Fewer windows tell no share at all. Then a window is unfamiliar if it is likelier unknown than
+    known, by its score and the odds of any window (`KNOWN`), unless a known one has less.
     """
-    if len(scores) < LEAST_KNOWN:
+    count = len(scores)
+    if count < LEAST_KNOWN:
         return min(-KNOWN, float(scores.min()))
-    return min(familiar_limit(scores, groups) for groups in ways)
+    limit = min(familiar_limit(scores, groups) for groups in ways)
+    if UNFAMILIAR * (count + 1) >= 1:
+        return limit
+    spread = float(scores.std(ddof=1)) * math.sqrt(1 + 1 / count)
+    return min(limit, float(scores.mean()) - student(1 - 2 * UNFAMILIAR, count - 1) * spread)
 
 
 def evidence(

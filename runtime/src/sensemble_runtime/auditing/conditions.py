@@ -51,7 +51,7 @@ def scores_under(
     """Return the scores of the subsets with the degraded modalities; `done` is called after each example.
 
     The examples are one stream, as in a replay. If a degraded sensor gives an unfamiliar window, or is the
-    suspect, the other sensors of a subset answer; without others, the answer is wrong and unsure.
+    suspect, the other sensors of a subset answer; without others, the answer is a guess, or none.
     """
     specs = {a.modality: bundle.specs[a.modality] for a in degradation}
     # Each its own seed: sensors that lie show unrelated scenes. Those of a device fail alike.

@@ -9,7 +9,7 @@ from sensemble_sensors.media.content import data_digest
 
 from sensemble_runtime.auditing.intervals import group_codes, proportion, wilson
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.answer import DOUBTS, SURE, UNFAMILIAR, Answers
+from sensemble_runtime.engine.answer import DOUBTS, SURE, Answers
 from sensemble_runtime.record.writer import RecordedAnswer
 from sensemble_runtime.scores import Estimate, Interval
 
@@ -117,7 +117,7 @@ def outcomes(
     """Return the outcomes of `rows` of N answers; `truth` is [N], or [N, C] if the task is multi-label."""
     chances, doubts, known = answers.probabilities[rows], answers.doubts[rows], truth[rows]
     true = np.eye(chances.shape[1], dtype=bool)[known] if task == "multi-class" else known.astype(bool)
-    evident = doubts != UNFAMILIAR
+    evident = answers.evident[rows]
     return Outcomes(
         confidences=chances.max(axis=1),
         right=np.asarray(true[np.arange(len(true)), chances.argmax(axis=1)] & evident),

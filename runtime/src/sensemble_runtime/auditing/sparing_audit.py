@@ -80,16 +80,17 @@ def schedule(examples: Sequence[Example], specs: Mapping[str, InputSpec]) -> Sch
 class PrefixAnswers:
     """The answers to N examples with the sensors of the first place on, of the first two, of all P."""
 
-    confidences: Floats  # [P, N]; 0 without evidence
+    confidences: Floats  # [P, N]; 0 without a familiar window
     right: Truths  # [P, N]
 
     @classmethod
     def of(cls, answers: Sequence[Answers], truth: NDArray[np.integer]) -> "PrefixAnswers":
         """Compare answers with the truth, [N]."""
-        evident = np.stack([one.doubts != UNFAMILIAR for one in answers])
+        evident = np.stack([one.evident for one in answers])
+        familiar = np.stack([one.doubts != UNFAMILIAR for one in answers])
         tops = np.stack([one.probabilities.argmax(axis=1) for one in answers])
         confidences = np.stack([one.probabilities.max(axis=1) for one in answers])
-        return cls(np.where(evident, confidences, 0.0), (tops == truth) & evident)
+        return cls(np.where(familiar, confidences, 0.0), (tops == truth) & evident)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
+from sensemble_runtime.bundle.head import KNOWN
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.belief import RARE, STRANGE, are_strange, believe
 from sensemble_runtime.prediction import Doubt, Opinion
@@ -34,6 +35,12 @@ class Answers:
     probabilities: NDArray[np.float32]  # [N, C], calibrated
     doubts: NDArray[np.int8]  # [N], places in `DOUBTS`
     threshold: float  # the confidence from which an answer is sure
+
+    @property
+    def evident(self) -> Truths:
+        """True where there is evidence, bool [N]: an answer or, of unfamiliar windows, a guess."""
+        alike = self.probabilities.max(axis=1) == self.probabilities.min(axis=1)
+        return np.asarray((self.doubts != UNFAMILIAR) | ~alike)
 
     def opinion(self, labels: tuple[str, ...]) -> Opinion:
         """Return the first of them."""
@@ -66,7 +73,9 @@ def answer(
 ) -> Fused:
     """Return the answers of the sensors of `subset` alone to N inputs.
 
-    An unfamiliar sensor has no opinion, and may be strange. Without a familiar one there is no evidence.
+    An unfamiliar sensor has no opinion, and may be strange. Without a familiar one, those that are likelier
+    known than not (`head.KNOWN`) still name the likeliest class, never surely, and the `classes` of a
+    timeline stay alike. Without such, there is no evidence.
 
     Args:
         evidence: by modality, that of N windows; any finite values where it is absent.
@@ -80,13 +89,16 @@ def answer(
     there = np.stack([present[m] for m in subset])
     usable = np.stack([evidence[m].usable(present[m]) for m in subset])
     far = np.stack([np.zeros(there.shape[1], bool) if one.far is None else one.far for one in said])
-    against = are_strange(there & ~usable, far, [one.device for one in said])
+    odds = np.stack([np.zeros(there.shape[1]) if one.known is None else one.known for one in said])
+    unlike = ~usable.any(axis=0)
+    asked = np.where(unlike, there & (odds >= -KNOWN), usable)
+    against = are_strange(there & ~usable & ~asked, far, [one.device for one in said])
     chances = np.stack([np.broadcast_to(lies.get(m, RARE), there.shape[1:]) for m in subset])
     opinions = np.stack([one.opinions(task) for one in said])
     probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
     classes = probabilities.astype(np.float64)
-    doubts = np.full(there.shape[1], UNFAMILIAR, np.int8)
-    sets, which = np.unique(np.stack([usable, against]), axis=2, return_inverse=True)
+    doubts = np.empty(there.shape[1], np.int8)
+    sets, which = np.unique(np.stack([asked, against]), axis=2, return_inverse=True)
     for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
         rows = np.flatnonzero(which.reshape(-1) == number)
         if live.any():
@@ -96,8 +108,8 @@ def answer(
             tops = opinions[live][:, rows].argmax(axis=-1)
             unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)
             doubts[rows] = np.where(probabilities[rows].max(axis=1) >= threshold, SURE, unsure)
+    doubts[unlike], classes[unlike] = UNFAMILIAR, 1 / classes.shape[1]
     heard = there & (usable | ~far)
-    odds = np.stack([np.zeros(there.shape[1]) if one.known is None else one.known for one in said])
     floor = np.where(heard.sum(axis=0) > 1, -STRANGE, NONE)
     known = np.where(heard, np.maximum(odds, floor), 0).sum(axis=0)
     return Fused(probabilities, doubts, threshold, classes, np.where(heard.any(axis=0), known, NONE), heard)

@@ -17,13 +17,13 @@ is as sure as that of any part of its sensors that the others agree with. Of mor
 part is asked, and the first may not hold.
 
 **The scene may be none of the classes**, for all sensors at once, so what they say of it adds up, and the
-answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its
-log-odds of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown
-(`head.KNOWN`), however low the limit. One whose window is unfamiliar has no opinion. If the linear score is
-also below the limit, the window is far: the sensor is covered or broken. Those of one device break together:
-a watch that falls off is one break. One break does not count. A second is as rare as an unknown scene, so it
-is strange, like a sensor that sees what was never learned. Each strange one speaks against a known scene by
-`STRANGE`.
+answer is doubted by the sum (`head.doubted`). A live sensor speaks for a known scene as far as its log-odds
+of familiarity exceed their limit by `MARGIN`, and for none that it finds likelier unknown (`head.KNOWN`),
+however low the limit. One whose window is unfamiliar has no opinion beside a familiar one. If the linear
+score is also below the limit, the window is far: the sensor is covered or broken. Those of one device break
+together: a watch that falls off is one break. One break does not count. A second is as rare as an unknown
+scene, so it is strange, like a sensor that sees what was never learned. Each strange one speaks against a
+known scene by `STRANGE`.
 
 Who lies is learned from scene to scene: a sensor that shows another scene goes on doing so, and the others go
 on agreeing. By Bayes' rule, e_m grows with each scene that the others explain better without m.

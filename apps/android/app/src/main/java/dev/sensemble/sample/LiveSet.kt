@@ -69,8 +69,9 @@ class LiveSet(
     /** What the live, familiar modalities say together, or null if nothing is live. */
     fun predict(now: Double): Prediction? {
         val near = near(now)
-        val live = near.filter { isFamiliar(it) }
         if (near.isEmpty()) return null
+        val familiar = near.filter { isFamiliar(it) }
+        val live = familiar.ifEmpty { near.filter { (score(it) ?: 0.0) >= -ln(KNOWN) } } // a guess
         if (live.isEmpty()) return prediction(near, DoubleArray(head.size) { 1.0 / head.size }, Doubt.UNFAMILIAR)
         val classes = live.associateWith { classes(it) }
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
@@ -78,6 +79,7 @@ class LiveSet(
         val unfamiliar = near - live.toSet()
         val against = strange(unfamiliar, ::isFar) { specs.getValue(it).device }.size
         known(live, against)?.let { fused = doubted(fused, it) }
+        if (familiar.isEmpty()) return prediction(near, fused, Doubt.UNFAMILIAR)
         if (head.multiClass && changed) suspect = belief.note(opinions, now)
         changed = false
         val isApart = opinions.values.distinctBy { it.top() }.size > 1
