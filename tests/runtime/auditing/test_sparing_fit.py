@@ -25,20 +25,28 @@ def scenes(count: int = N) -> list[Example]:
     return [Example(f"e{i}", "eval", ("a",), {"audio": Path(f"{i}.wav")}, i) for i in range(count)]
 
 
-def said(doubted: float = 0.2) -> tuple[dict[str, Evidence], np.ndarray]:
-    """Return evidence in which the microphone is unsure, and often wrong, in a share of the examples."""
+def said(
+    doubted: float = 0.2, heard: float = 0.9985, seen: float = 0.9985
+) -> tuple[dict[str, Evidence], np.ndarray]:
+    """Return evidence in which the microphone is unsure, and often wrong, in a share of the examples.
+
+    Elsewhere it is right with the confidence `heard`; the camera always is, with the confidence `seen`.
+    """
     draw = np.random.default_rng(0)
     truth = draw.integers(0, CLASSES, N)
     unsure = draw.uniform(size=N) < doubted
-    sharp, flat = np.eye(CLASSES)[truth] * 0.96 + 0.01, np.full((N, CLASSES), 0.2)
+    sharp, seen_classes = (
+        np.where(np.eye(CLASSES)[truth] > 0, share, (1 - share) / (CLASSES - 1)) for share in (heard, seen)
+    )
+    flat = np.full((N, CLASSES), 0.2)
     flat[np.arange(N), draw.integers(0, CLASSES, N)] = 0.4
     sound = np.where(unsure[:, np.newaxis], flat, sharp)
     text = np.full((N, CLASSES), 0.25)
-    return {"audio": Evidence(sound), "video": Evidence(sharp), "text": Evidence(text)}, truth
+    return {"audio": Evidence(sound), "video": Evidence(seen_classes), "text": Evidence(text)}, truth
 
 
-def fitted(wishes: Wishes | None = None, doubted: float = 0.2) -> SparingCalibration | None:
-    evidence, truth = said(doubted)
+def fitted(wishes: Wishes | None = None, **shares: float) -> SparingCalibration | None:
+    evidence, truth = said(**shares)
     present = {m: np.full(N, m != "text") for m in SPECS}
     people = np.arange(N) % 30
     plan = schedule(scenes(), SPECS)
@@ -89,6 +97,16 @@ def test_the_cheapest_policy_keeps_right_answers_and_the_promise() -> None:
     assert found.sure_wrong <= found.every_sure_wrong
     assert found.threshold >= CALIBRATION.threshold
     assert found.groups == 30
+
+
+def test_what_confidences_expect_to_be_wrong_counts_though_no_answer_was() -> None:
+    assert fitted(heard=0.96) is None
+
+
+def test_of_sensors_that_cost_the_same_the_first_is_the_one_that_lets_the_others_sleep() -> None:
+    found = fitted(Wishes(costs={"audio": 1.0, "video": 1.0}), seen=0.67)
+    assert found is not None
+    assert found.order == (("audio", "text"), ("video",))  # alone, the camera is right more often
 
 
 def test_nothing_is_fitted_where_no_sensor_may_sleep() -> None:
