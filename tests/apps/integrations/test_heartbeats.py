@@ -23,10 +23,13 @@ from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.writer import RecordWriter
 from sensemble_runtime.session.virtual import VirtualSession
+from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.durable import lock
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import samples
 from sensemble_sensors.supervision.events import Event
+
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.real
 
@@ -136,6 +139,18 @@ def test_sessions_of_one_device_share_private_files(tmp_path: Path) -> None:
     assert len({row.key for row in rows}) == len(rows)
     assert {path.stat().st_mode & 0o777 for path in (*files, folder / ".lock")} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
+
+
+def test_they_are_written_every_five_minutes(tmp_path: Path) -> None:
+    clock, folder = VirtualClock(), tmp_path / "beats"
+
+    def is_written() -> bool:
+        clock.advance(300.0)
+        return sum(kept_seconds(path) for path in folder.glob("*.parquet")) >= 300
+
+    with Heartbeats(str(folder), BUNDLE, clock) as beats:
+        beats.add(live(*EVERY))
+        wait_until(is_written)
 
 
 def test_the_oldest_days_make_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,6 @@ It needs the extra `fleet`. Nothing is sent anywhere.
 import bisect
 import platform
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -26,6 +25,7 @@ from sensemble_runtime.record.reader import (
     read_runs,
 )
 from sensemble_runtime.session.session import Session
+from sensemble_sensors.clock import REAL, Clock
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark
@@ -108,11 +108,11 @@ def _name(fault: Event) -> str:
 
 
 class Counting:
-    """Counts the items of a session by this machine's clocks; any thread may add one."""
+    """Counts the items of a session by a clock; any thread may add one."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, clock: Clock = REAL) -> None:
         self._beats = Beats(device(), model(), bundle.fingerprint)
-        self._last = time.monotonic()
+        self._clock, self._last = clock, clock.now()
         self._view: Callable[[], View] | None = None
         self._lock = threading.Lock()
 
@@ -132,7 +132,7 @@ class Counting:
         """Count a prediction or an event of the session that is followed."""
         faults = () if self._view is None else self._view().faults
         with self._lock:
-            self._beats.note(item, faults, time.time(), self._passed())
+            self._beats.note(item, faults, *self._times())
 
     def _follow(self, view: Callable[[], View]) -> None:
         with self._lock:
@@ -141,13 +141,15 @@ class Counting:
     def taken(self) -> list[Heartbeat]:
         """Return the sums until now, and begin anew."""
         with self._lock:
-            self._beats.advance(time.time(), self._passed())
+            self._beats.advance(*self._times())
             return self._beats.taken()
 
-    def _passed(self) -> float:
-        now = time.monotonic()
+    def _times(self) -> tuple[float, float]:
+        """Return the seconds since 1970, or of a virtual clock, and those since the last call."""
+        now = self._clock.now()
         passed, self._last = now - self._last, now
-        return passed
+        wall = self._clock.wall(now)
+        return now if wall is None else wall, passed
 
 
 class Heartbeats(Counting):
@@ -157,13 +159,13 @@ class Heartbeats(Counting):
     the folder cannot be written.
     """
 
-    def __init__(self, folder: str, bundle: Bundle) -> None:
+    def __init__(self, folder: str, bundle: Bundle, clock: Clock = REAL) -> None:
         if not folder:
             raise InputError("--output heartbeats: give heartbeats=FOLDER")
         schema()  # a missing package is said at once, not by a thread in five minutes
         self._folder = Path(folder)
         add(self._folder, [])
-        super().__init__(bundle)
+        super().__init__(bundle, clock)
         self._waiting: list[Heartbeat] = []  # could not be written yet
         self._over = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sensemble heartbeats", daemon=True)
@@ -178,7 +180,7 @@ class Heartbeats(Counting):
 
     def _run(self) -> None:
         failed = False
-        while not self._over.wait(EVERY):
+        while not self._clock.wait(self._over, EVERY):
             failed = self._write(failed=failed)
         self._write(failed=False)
 
