@@ -26,9 +26,11 @@ from scipy.signal import resample_poly
 from sensemble_runtime.adapting.adapter import CONFIDENT
 from sensemble_runtime.adapting.correction import Learner, Lesson, added, fit
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_train.digits.drawing import digit_drawing
+from sensemble_train.digits.filming import FPS, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, plan, utterance
-from sensemble_train.digits.rendering import FPS, place, render_audio, render_video
+from sensemble_train.digits.rendering import place, render_audio
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.voices import WORDS, spelled
 
@@ -134,7 +136,7 @@ def heard(bundle: Bundle, voices: int, count: int, seed: int) -> Iterator[Voice]
         for digit, sound in zip(digits, spoken, strict=True):
             film = shown[rng.choice([i for i, each in enumerate(shown) if each.digit == digit])]
             assert film.picture is not None
-            frames = render_video(film.picture, film.persona, rng)
+            frames = render_video(digit_drawing(digit, film.picture, rng), film.persona, rng)
             sounds.append(bundle.encode("audio", render_audio(place(sound, rng), person, rng)[None]))
             pictures.append(bundle.encode("video", frames[kept][None]))
         truth = np.array([bundle.manifest.labels.index(WORDS[digit]) for digit in digits])

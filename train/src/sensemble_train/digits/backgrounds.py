@@ -1,17 +1,15 @@
 """Sounds and sights that show no digit."""
 
 from collections.abc import Callable
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sensemble_train.digits.drawing import Drawing, pen
 from sensemble_train.digits.rendering import RATE, SECONDS, coloured_noise, place
 from sensemble_train.digits.voices import Side
 
 _Wave = NDArray[np.float64]
-_CELL = 4  # points of the drawing in a pixel of a glyph, each way
-_SIDE = 8  # pixels of a glyph
 
 # Letters and shapes as lines through points of the unit square, from the top left; none looks like a digit.
 _STROKES: dict[Side, tuple[str, ...]] = {
@@ -68,23 +66,6 @@ _NEAR: dict[Side, tuple[str, ...]] = {
 }
 
 
-def strokes(lines: list[NDArray[np.float64]]) -> NDArray[np.float64]:
-    """Draw lines through points [n, 2] (x, y) of the unit square as a glyph; float64 [8, 8], 0 to 16."""
-    count = _CELL * _SIDE
-    grid = (np.arange(count) + 0.5) / count
-    points = np.stack(np.meshgrid(grid, grid), axis=-1)
-    nearest = np.full((count, count), 9.0)
-    for line in lines:
-        for start, end in pairwise(line):
-            span = end - start
-            along = np.clip((points - start) @ span / max(float(span @ span), 1e-9), 0, 1)
-            away = points - start - along[..., None] * span
-            nearest = np.minimum(nearest, np.sqrt((away**2).sum(-1)))
-    ink = np.clip(2.0 - nearest / 0.05, 0, 1)
-    glyph: NDArray[np.float64] = 16 * ink.reshape(_SIDE, _CELL, _SIDE, _CELL).mean((1, 3))
-    return glyph
-
-
 def letter_lines(
     side: Side, rng: np.random.Generator, drawings: dict[Side, tuple[str, ...]] = _STROKES
 ) -> list[NDArray[np.float64]]:
@@ -95,39 +76,54 @@ def letter_lines(
 
 def _letter(
     side: Side, rng: np.random.Generator, drawings: dict[Side, tuple[str, ...]] = _STROKES
-) -> NDArray[np.float64]:
-    lines = letter_lines(side, rng, drawings)
-    low, high = rng.uniform(0.05, 0.2, 2), rng.uniform(0.8, 0.95, 2)
-    return strokes([low + line * (high - low) + rng.normal(0, 0.02, line.shape) for line in lines])
+) -> Drawing:
+    width = rng.uniform(0.6, 1.0)
+    lines = [line + rng.normal(0, 0.025, line.shape) for line in letter_lines(side, rng, drawings)]
+    return Drawing(tuple((line - 0.5) * (width, 1.0) + 0.5 for line in lines), pen(rng))
 
 
-def _scribble(_side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
-    return strokes([rng.uniform(0.05, 0.95, (int(rng.integers(6, 14)), 2))])
+def _scribble(_side: Side, rng: np.random.Generator) -> Drawing:
+    return Drawing((rng.uniform(0, 1, (int(rng.integers(6, 14)), 2)),), pen(rng))
 
 
-def _sheet(_side: Side, _rng: np.random.Generator) -> NDArray[np.float64]:
-    return np.zeros((_SIDE, _SIDE))
+def _writing(_side: Side, rng: np.random.Generator) -> Drawing:
+    """Draw a few rows of writing that is too small to read."""
+    rows, steps = int(rng.integers(2, 6)), np.linspace(0, 1, int(rng.integers(20, 50)))
+    return Drawing(
+        tuple(
+            np.stack(
+                [steps * rng.uniform(0.5, 1.0), (row + rng.uniform(0.2, 0.8, len(steps))) / rows], axis=1
+            )
+            for row in range(rows)
+        ),
+        float(rng.uniform(0.02, 0.04)),
+    )
 
 
-def sight(side: Side, rng: np.random.Generator) -> tuple[NDArray[np.float64], float | None]:
-    """Draw an empty sheet, a scribble, a letter or a shape, or a picture too dark or too bright to see.
+def _sheet(_side: Side, _rng: np.random.Generator) -> Drawing:
+    return Drawing()
 
-    Returns a glyph to film, and its brightness: None for the light of a room.
+
+def sight(side: Side, rng: np.random.Generator) -> tuple[Drawing, float | None]:
+    """Draw an empty sheet, writing, a scribble, a letter, or a picture too dark or too bright to see.
+
+    Returns a drawing to film, and its brightness: None for the light of a room.
     """
     kind = rng.random()
     if kind < 0.15:  # the lens is covered, or the sun shines into it
         return _sheet(side, rng), float(rng.choice((rng.uniform(0.0, 0.05), rng.uniform(5.0, 20.0))))
-    drawn = _sheet if kind < 0.4 else _scribble if kind < 0.65 else _letter
+    drawn = _sheet if kind < 0.4 else _writing if kind < 0.48 else _scribble if kind < 0.65 else _letter
     return drawn(side, rng), None
 
 
-def near_sight(side: Side, rng: np.random.Generator) -> NDArray[np.float64]:
+def near_sight(side: Side, rng: np.random.Generator) -> Drawing:
     """Draw a letter or a sign that is nearer to digits, or a busy scene: two to four of them, small."""
     if rng.random() < 0.7:
         return _letter(side, rng, _NEAR)
     quarters = rng.permutation(4)[: int(rng.integers(2, 5))]
     corners = [0.05 + 0.5 * np.array(divmod(int(quarter), 2)) for quarter in quarters]
-    return strokes([corner + 0.4 * line for corner in corners for line in letter_lines(side, rng, _NEAR)])
+    lines = (corner + 0.4 * line for corner in corners for line in letter_lines(side, rng, _NEAR))
+    return Drawing(tuple(lines), float(rng.uniform(0.04, 0.1)))
 
 
 def _tone(rng: np.random.Generator) -> _Wave:

@@ -23,16 +23,18 @@ from sensemble_sensors.spec import Channel, Modality
 from sensemble_train import user_cache
 from sensemble_train.digits.backgrounds import SOUNDS, near_sight, sight
 from sensemble_train.digits.captions import caption, near_phrase, phrase
+from sensemble_train.digits.drawing import digit_drawing
+from sensemble_train.digits.filming import FPS, SIZE, render_video
 from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, render_motion, wrist
-from sensemble_train.digits.plan import NEAR, DigitsConfig, Plan, plan
-from sensemble_train.digits.rendering import FPS, RATE, SECONDS, SIZE, place, render_audio, render_video
+from sensemble_train.digits.plan import NEAR, ROOM, DigitsConfig, Plan, plan
+from sensemble_train.digits.rendering import RATE, SECONDS, place, render_audio, render_room
 from sensemble_train.digits.speech import speak
 from sensemble_train.digits.streams import STREAM_FILES, StreamPlan, plan_streams, render_stream, write_scene
 from sensemble_train.digits.voices import WORDS
 from sensemble_train.digits.workers import submitted
 from sensemble_train.errors import TrainError
 
-VERSION = 11
+VERSION = 12
 # Examples that one process renders, after one synthesizer has spoken all their words in order: what eSpeak
 # says depends a little on what it said before, so the bytes depend on this number, but not on the cores.
 _CHUNK = 250
@@ -97,14 +99,19 @@ def _render(plans: Sequence[Plan] | StreamPlan, *, folder: Path, config: DigitsC
         person, digit = each.persona, each.digit
         sound = _sound(each, spoken, rng)
         wave = np.zeros(int(RATE * SECONDS), np.float32)
-        if sound is not None:
+        if each.sound == ROOM:
+            wave = render_room(person, rng)
+        elif sound is not None:
             wave = render_audio(sound, person, rng)
         near = each.sound == NEAR
-        if each.picture is not None:
-            frames = render_video(each.picture, person, rng)
+        exposure = None
+        if digit is not None and each.picture is not None:
+            drawing = digit_drawing(digit, each.picture, rng)
+        elif near:
+            drawing = near_sight(person.side, rng)
         else:
-            glyph, exposure = (near_sight(person.side, rng), None) if near else sight(person.side, rng)
-            frames = render_video(glyph, person, rng, exposure)
+            drawing, exposure = sight(person.side, rng)
+        frames = render_video(drawing, person, rng, exposure)
         media = f"media/{each.index:05d}.mkv"
         _write_clip(folder / media, frames, wave)
         # Pretraining's examples have labels too, as AudioSet's do, only for the comparison of Sec. 6.2.

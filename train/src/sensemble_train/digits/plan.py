@@ -20,8 +20,10 @@ SplitCounts = tuple[tuple[str, int], ...]  # a number for each split
 _BEGIN = (0, 130, 256, 386, 516, 646, 776, 906, 1029, 1157, 1287, 1415, 1545, 1667)
 # Seven of them write for training, three for calibration, four for evaluation.
 _WRITTEN: dict[Side, tuple[int, int]] = {"train": (0, 906), "calibrate": (906, 1287), "eval": (1287, 1797)}
-# How often a background is silence, a sound of `SOUNDS`, other words or a babble of them.
-_SOUND_SHARES = {"silence": 0.08, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.12)
+ROOM = "room"
+"""The sort of background in which nothing is heard but the room."""
+# How often a background is silence, a quiet room, a sound of `SOUNDS`, other words or a babble of them.
+_SOUND_SHARES = {"silence": 0.04, ROOM: 0.16, "words": 0.3, "babble": 0.14} | dict.fromkeys(SOUNDS, 0.09)
 NEAR = "near"
 """The sort of background that is like a digit in all modalities, for an audit alone."""
 

@@ -20,9 +20,11 @@ from numpy.typing import NDArray
 
 from sensemble_train.digits.backgrounds import SOUNDS, sight
 from sensemble_train.digits.captions import caption, phrase
+from sensemble_train.digits.drawing import Drawing, digit_drawing
+from sensemble_train.digits.filming import FPS, SIZE, render_video
 from sensemble_train.digits.personas import Persona, personas
 from sensemble_train.digits.plan import DigitsConfig, Plan, utterance
-from sensemble_train.digits.rendering import FPS, RATE, SIZE, render_video, room_response
+from sensemble_train.digits.rendering import FLOOR, RATE, room_response
 from sensemble_train.digits.sentences import sentence
 from sensemble_train.digits.speech import Utterance
 from sensemble_train.digits.voices import SIDES, WORDS, spelled
@@ -36,7 +38,6 @@ LONGEST = 120
 """Seconds of a stream at most; hours are many of them."""
 _ACTS: dict[Act, float] = {"digit": 0.5, "talk": 0.26, "babble": 0.04, "sound": 0.12, "pause": 0.08}
 _SPEECH = -34.0, -8.0  # dB, the level of a voice relative to full scale
-_FLOOR = -75.0, -42.0  # dB, the level of a room's noise
 _SHOWN = 1.2  # seconds that a sheet with a digit is shown at least
 _HAND = 0.3  # of the sights that are no digit, those with a hand
 _SKIN = np.array([[0.95, 0.8, 0.7], [0.35, 0.22, 0.15]])  # RGB in [0, 1], lightest and darkest
@@ -112,7 +113,7 @@ def _plan(
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A rendered stream: sound float32 [n], frames uint8 [m, 32, 32, 3], captions and spans in seconds."""
+    """A rendered stream: sound float32 [n], frames uint8 [m, 64, 64, 3], captions and spans in seconds."""
 
     sound: NDArray[np.float32]
     frames: NDArray[np.uint8]
@@ -122,11 +123,11 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class _Sight:
-    """A glyph that is filmed from `begin` to `end`, with a hand over it or without."""
+    """A drawing that is filmed from `begin` to `end`, with a hand over it or without."""
 
     begin: float
     end: float
-    glyph: NDArray[np.float64]
+    drawing: Drawing
     exposure: float | None = None
     hand: bool = False
 
@@ -153,7 +154,7 @@ class _Script:
         if end + 1 > self._plan.seconds:
             return
         self._play(word, end - lasts, float(rng.uniform(*_SPEECH)))
-        self.sights.append(_Sight(begin, end, next(self._pictures)))
+        self.sights.append(_Sight(begin, end, digit_drawing(digit, next(self._pictures), rng)))
         self.captions.append((begin + float(rng.uniform(0.3, 0.9)), self._caption(digit)))
         self.spans.append((begin, end, WORDS[digit]))
         self._told = end + 2
@@ -176,8 +177,8 @@ class _Script:
         if self.at > self._told + 3:
             self._told = self.at
             self.captions.append((float(rng.uniform(begin, self.at)), self._caption(None)))
-        glyph, exposure = sight(self._plan.room.side, rng)
-        self.sights.append(_Sight(begin, self.at, glyph, exposure, bool(rng.random() < _HAND)))
+        drawing, exposure = sight(self._plan.room.side, rng)
+        self.sights.append(_Sight(begin, self.at, drawing, exposure, bool(rng.random() < _HAND)))
 
     def _play(self, wave: Wave, begin: float, level: float) -> float:
         """Add a sound, not silent, whose loud part has a level in dB; return its end."""
@@ -210,7 +211,7 @@ def render_stream(plan: StreamPlan, spoken: Sequence[Wave], rng: np.random.Gener
     heard = oaconvolve(script.sound, room_response(plan.room, rng))[:count]
     tilt = np.maximum(np.fft.rfftfreq(count, 1 / RATE), 20.0) ** (-plan.room.tilt / 2)
     noise = np.fft.irfft(np.fft.rfft(rng.normal(0, 1, count)) * tilt, count)
-    heard = heard + 10 ** (rng.uniform(*_FLOOR) / 20) * noise / noise.std()
+    heard = heard + 10 ** (rng.uniform(*FLOOR) / 20) * noise / noise.std()
     return Scene(
         np.clip(heard, -1, 1).astype(np.float32),
         _film(plan, script.sights, rng),
@@ -220,16 +221,15 @@ def render_stream(plan: StreamPlan, spoken: Sequence[Wave], rng: np.random.Gener
 
 
 def _film(plan: StreamPlan, sights: Sequence[_Sight], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Film what is shown, second by second; an empty sheet where nothing is."""
+    """Film what is shown, each from somewhere else; an empty sheet where nothing is."""
     count = plan.seconds * FPS
     frames = np.zeros((count, SIZE, SIZE, 3), np.uint8)
-    for one in (_Sight(0, plan.seconds, np.zeros((8, 8))), *sights):
-        first, last = round(one.begin * FPS), min(round(one.end * FPS), count)
-        for at in range(first, last, FPS):
-            part = frames[at : min(at + FPS, last)]
-            part[:] = render_video(one.glyph, plan.room, rng, one.exposure)[: len(part)]
-            if one.hand:
-                _lay_hand(part, rng)
+    for one in (_Sight(0, plan.seconds, Drawing()), *sights):
+        part = frames[round(one.begin * FPS) : min(round(one.end * FPS), count)]
+        if len(part):
+            part[:] = render_video(one.drawing, plan.room, rng, one.exposure, len(part))
+        if one.hand:
+            _lay_hand(part, rng)
     return frames
 
 
@@ -238,7 +238,7 @@ def _lay_hand(frames: NDArray[np.uint8], rng: np.random.Generator) -> None:
     skin = 255 * (_SKIN[0] + rng.random() * (_SKIN[1] - _SKIN[0]))
     y, x = np.mgrid[:SIZE, :SIZE]
     start, end = rng.uniform(0, SIZE, (2, 2))
-    width, height = rng.uniform(4, 9, 2)
+    width, height = rng.uniform(SIZE / 8, SIZE / 3.5, 2)
     for i, frame in enumerate(frames):
         down, right = start + (end - start) * i / max(len(frames) - 1, 1)
         inside = ((y - down) / height) ** 2 + ((x - right) / width) ** 2 < 1

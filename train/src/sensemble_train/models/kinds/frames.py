@@ -30,6 +30,8 @@ from sensemble_train.models.pretrained.sources import LARGE, side
 
 _FRAMES = 4  # of a film, where nothing else is said
 _SAMPLED, _MEASURED = 64, 4  # examples that may be images; whose size is measured
+_SMALL = 48  # pixels of the shorter side, up to which pictures are small
+_STEM = 32, 64, 128  # channels of a small model's convolutions, the first of 2 x 2 pixels
 _PLAIN = 1e-4  # of the range: the least deviation of one channel's pixels
 _GREY = 0.299, 0.587, 0.114  # luminance (ITU-R BT.601)
 _YIQ = torch.tensor([_GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
@@ -64,7 +66,7 @@ class Frames(Kind):
         smallest = int(min(measured(shortest, examples[:_MEASURED]), default=LARGE))
         if source:
             return replace(shape, side=min(smallest, side(source)) // 16 * 16)
-        return replace(shape, side=32 if smallest <= LARGE else 64)
+        return replace(shape, side=32 if smallest <= _SMALL else 64)
 
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return uint8 [1, T, H, W, 3] or, of one channel, float32 [1, T, H, W, 1]."""
@@ -86,7 +88,8 @@ class Frames(Kind):
         if not shape.fitted:
             return base
         _, frames, height, _, _ = spec.shape
-        return replace(base, patch=height // 4, tubelet=frames)
+        patch = height // 4
+        return replace(base, patch=patch, tubelet=frames, stem=_STEM[: patch.bit_length() - 2])
 
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> "FramesEncoder":
         """See `Kind`."""
