@@ -47,11 +47,12 @@ def render_video(
     right, down = a * dx + b * dy, c * dx + d * dy  # in heights of the drawing, from its middle
     sheet, edge = _sheet(right, down, tall, persona, rng)
     frames = _desk(rng) * (1 - edge[..., None]) + edge[..., None] * sheet
+    strength = rng.uniform(0.7, 1.0)  # drawn for an empty sheet, too: the rest stays as it is
     if not drawing.empty:
         ink = drawing.ink(round(np.clip(tall, 12, SIZE)))
         scale = len(ink) / (1 + 2 * MARGIN)
         middle = (len(ink) - 1) / 2
-        stroke = rng.uniform(0.7, 1.0) * _interpolate(ink, scale * right + middle, scale * down + middle)
+        stroke = strength * _interpolate(ink, scale * right + middle, scale * down + middle)
         frames += stroke[..., None] * (np.array(persona.ink) - frames)
     if rng.random() < _HANDS:
         _lay_hand(frames, centre, tall, rng)
