@@ -126,7 +126,7 @@ class Training(Common):
     """The pretrained encoder of a modality, frozen behind an adapter that learns: `whisper-tiny.en` (sound),
     `efficientnet-lite0` (pictures), `minilm` (captions), `timm:NAME`, `hf:FOLDER`, or
     `package.module:factory`. By default, those of these names that are installed, but none for
-    pictures of 64 pixels or less."""
+    pictures of 48 pixels or less."""
     unfreeze: Annotated[Texts, "MODALITY=BLOCKS"] = ()
     """The last blocks of a pretrained encoder that learn with its adapter, such as `text=2`, or `all`. This
     needs more labels, and the whole encoder runs in every step."""

@@ -39,7 +39,7 @@ FEW = DigitsConfig(
 )
 SOUND = InputSpec("audio", "float32", (1, 16000), 16000, 1.0, 0.5, 2.0)
 CAPTIONS = InputSpec("text", "int64", (1, 32), 0, 0, 0, 2.0)
-FILM = InputSpec("video", "uint8", (1, 4, 64, 64, 3), 4.0, 1.0, 0.5, 2.0)
+FILM = InputSpec("video", "uint8", (1, 4, 48, 48, 3), 4.0, 1.0, 0.5, 2.0)
 
 
 @pytest.fixture(scope="module")

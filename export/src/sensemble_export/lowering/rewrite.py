@@ -7,6 +7,7 @@ from typing import TypeGuard
 import torch
 from sensemble_train.models.encoders import ClassToken, TokenEncoder, Trunk
 from sensemble_train.models.kinds.series import SeriesEncoder
+from sensemble_train.models.places import PlacesEncoder
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.transformer import Attention, Block
 from torch import Tensor, nn
@@ -157,7 +158,7 @@ def _spreads(encoder: nn.Module, name: str, layer: nn.Module) -> TypeGuard[nn.Li
     """Tell whether a layer is an encoder's projection or of an adapter, before a batch norm."""
     above = encoder.get_submodule(name.rpartition(".")[0])
     adapts = name.startswith("adapter.") and isinstance(encoder, Pretrained)
-    projects = isinstance(above, Trunk | SeriesEncoder) and above.project is layer
+    projects = isinstance(above, Trunk | SeriesEncoder | PlacesEncoder) and above.project is layer
     return isinstance(layer, nn.Linear) and (adapts or projects)
 
 
@@ -174,6 +175,8 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
     for module in list(rewritten.modules()):
         if isinstance(module, TokenEncoder):
             _centre_input(module)
+        elif isinstance(module, PlacesEncoder):  # a weight of two quantized layers would stay float
+            module.stems[1] = copy.deepcopy(module.stems[0])
         elif isinstance(module, ClassToken):
             module.token.sub_(module.token.mean(dim=-1, keepdim=True))
             module.set_submodule(

@@ -13,9 +13,9 @@ from sensemble_train.digits.rendering import SECONDS
 Pixels = NDArray[np.float64]
 
 FPS = 4
-SIZE = 64
+SIZE = 48
 _TALL = 0.2, 0.95  # of the picture's height, least and most of a drawing
-_SHAKE = 0.25  # pixels a frame, of who holds the sheet or the camera
+_SHAKE = 0.004  # of the picture's height a frame, of who holds the sheet or the camera
 _WHOLE, _RULED, _FRAMED, _HANDS, _SHADOWS = 0.35, 0.3, 0.15, 0.25, 0.3  # shares of the sheets
 _SKIN = np.array([[0.95, 0.8, 0.7], [0.35, 0.22, 0.15]])  # RGB in [0, 1], lightest and darkest
 _GRAIN = 0.04  # median standard deviation of the pixels' noise, relative to full scale
@@ -28,7 +28,7 @@ def render_video(
     exposure: float | None = None,
     count: int = int(FPS * SECONDS),
 ) -> NDArray[np.uint8]:
-    """Film a drawing on a person's sheet, board or screen before a desk; uint8 [count, 64, 64, 3], RGB.
+    """Film a drawing on a person's sheet, board or screen before a desk; uint8 [count, 48, 48, 3], RGB.
 
     It is a fifth of the picture's height or taller, anywhere in the picture. `exposure` is a factor of
     brightness; None draws one in which the drawing can be seen.
@@ -37,8 +37,8 @@ def render_video(
     tall = SIZE * float(np.exp(rng.uniform(low, high)))
     room = max((SIZE - tall) / 2, 1.5)
     centre = SIZE / 2 + rng.uniform(-room, room, 2)
-    still = np.cumsum(rng.normal(0, _SHAKE, (count, 2)), axis=0)
-    places = centre + still - still.mean(0) + rng.uniform(-2, 2, 2) * np.linspace(-0.5, 0.5, count)[:, None]
+    still = np.cumsum(rng.normal(0, _SHAKE * SIZE, (count, 2)), axis=0)
+    places = centre + still - still.mean(0) + SIZE * rng.uniform(-0.03, 0.03, 2) * np.linspace(-0.5, 0.5, count)[:, None]
     turn, lean = rng.uniform(-0.2, 0.2), persona.slant + rng.uniform(-0.1, 0.1)
     linear = tall * np.array([[np.cos(turn), np.sin(turn) - lean], [-np.sin(turn), np.cos(turn)]])
     (a, b), (c, d) = np.linalg.inv(linear)
@@ -109,7 +109,7 @@ def _ruled(place: Pixels, space: float, tall: float) -> Pixels:
 
 
 def _desk(rng: np.random.Generator) -> Pixels:
-    """Return what lies behind a sheet, [64, 64, 3]: a colour with clouds, grain or a few things on it."""
+    """Return what lies behind a sheet, [48, 48, 3]: a colour with clouds, grain or a few things on it."""
     desk = np.ones((SIZE, SIZE, 3)) * (rng.uniform(0.1, 0.9) + rng.uniform(-0.15, 0.15, 3))
     rows, columns = rng.integers(2, 24, 2)
     cells = rng.normal(0, rng.uniform(0, 0.2), (rows, columns, 1)) + rng.normal(0, 0.03, (rows, columns, 3))
@@ -125,7 +125,7 @@ def _desk(rng: np.random.Generator) -> Pixels:
 def _lay_hand(frames: Pixels, centre: Pixels, tall: float, rng: np.random.Generator) -> None:
     """Lay a hand, an ellipse the colour of skin, beside a drawing in frames [n, H, W, 3]."""
     skin = _SKIN[0] + rng.random() * (_SKIN[1] - _SKIN[0])
-    wide, high = rng.uniform(5, 16, 2)
+    wide, high = SIZE * rng.uniform(0.08, 0.25, 2)
     angle = rng.uniform(0, 2 * np.pi)
     away = 0.65 * tall + max(wide, high)
     y, x = np.mgrid[:SIZE, :SIZE]

@@ -113,7 +113,7 @@ def _plan(
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """A rendered stream: sound float32 [n], frames uint8 [m, 64, 64, 3], captions and spans in seconds."""
+    """A rendered stream: sound float32 [n], frames uint8 [m, 48, 48, 3], captions and spans in seconds."""
 
     sound: NDArray[np.float32]
     frames: NDArray[np.uint8]

@@ -1,5 +1,5 @@
 // What a page knows, and what to do: its classes, the first steps, each ticked once it happened, and what the
-// sensors expect where all that they give is unfamiliar.
+// sensors expect while no answer is sure.
 
 import { byId, make, say, spaced } from "./dom.js";
 import { showPreview, trouble } from "./sensors.js";
@@ -11,7 +11,7 @@ import { showPreview, trouble } from "./sensors.js";
 /** @typedef {Pick<import("./types.js").Hello, "labels" | "modalities" | "replayed" | "examples">} Known */
 
 export const DIGITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine"];
-const PATIENCE = 10; // seconds of nothing but unfamiliar input
+const PATIENCE = 3; // seconds without a sure answer
 const MOST = 24; // classes that are shown
 const NAMED = 3; // classes of a step
 
@@ -36,7 +36,7 @@ export class Guide {
     /** By class. @type {Map<string, HTMLElement>} */
     this.chips = new Map();
     this.none = make("li", { class: "none" }, "none of these");
-    /** The time from which all was unfamiliar. @type {number | null} */
+    /** The time from which no answer was sure. @type {number | null} */
     this.since = null;
   }
 
@@ -86,7 +86,7 @@ export class Guide {
     say(byId("purpose"), !own ? "What it knows" : isDone ? "You have seen it: it answers with what is left." : this.digits ? "Write a digit, say it, cover the lens" : "Try it");
     for (const [label, chip] of this.chips) chip.classList.toggle("now", state.answer?.label === label);
     this.none.classList.toggle("now", state.answer !== null && state.answer.label === null && state.answer.unfamiliar.length > 0);
-    this.since = state.answer?.doubt === "unfamiliar" ? (this.since ?? state.time) : null;
+    this.since = state.answer?.label === null ? (this.since ?? state.time) : null;
     this.expect(state, this.since !== null && state.time - this.since >= PATIENCE);
   }
 
@@ -98,7 +98,7 @@ export class Guide {
     if (!wanted) return;
     const here = this.known.modalities.filter(({ modality }) => state.sensors.some((sensor) => sensor.modality === modality && sensor.plugged));
     place.replaceChildren(
-      make("p", {}, "All of this is unlike what it has learned. It expects:"),
+      make("p", {}, "It is sure of none of this. It expects:"),
       ...here.map(({ modality, kind, sensor }) => {
         const [label, preview] = Object.entries(this.known.examples).map(([name, own]) => /** @type {const} */ ([name, own[modality]])).find(([, one]) => one) ?? ["", undefined];
         const words = (EXPECTS[kind] ?? ["what it was trained on", "what it was trained on"])[this.digits ? 0 : 1];

@@ -22,16 +22,24 @@ from torch.nn import functional
 
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.models.augment_config import AugmentConfig
-from sensemble_train.models.encoders import ClassToken, EncoderConfig, TokenEncoder, Trunk, flat, make_stem
+from sensemble_train.models.encoders import (
+    ClassToken,
+    Encoder,
+    EncoderConfig,
+    TokenEncoder,
+    Trunk,
+    flat,
+    make_stem,
+)
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.kind import Kind, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
+from sensemble_train.models.places import PlacesEncoder
 from sensemble_train.models.pretrained.sources import LARGE, side
 
 _FRAMES = 4  # of a film, where nothing else is said
 _SAMPLED, _MEASURED = 64, 4  # examples that may be images; whose size is measured
-_SMALL = 48  # pixels of the shorter side, up to which pictures are small
-_STEM = 32, 64, 128  # channels of a small model's convolutions, the first of 2 x 2 pixels
+_SIDES = 32, 48, 64  # pixels of the shorter side, without a pretrained encoder
 _PLAIN = 1e-4  # of the range: the least deviation of one channel's pixels
 _GREY = 0.299, 0.587, 0.114  # luminance (ITU-R BT.601)
 _YIQ = torch.tensor([_GREY, (0.596, -0.274, -0.322), (0.211, -0.523, 0.312)])
@@ -66,7 +74,7 @@ class Frames(Kind):
         smallest = int(min(measured(shortest, examples[:_MEASURED]), default=LARGE))
         if source:
             return replace(shape, side=min(smallest, side(source)) // 16 * 16)
-        return replace(shape, side=32 if smallest <= _SMALL else 64)
+        return replace(shape, side=next((side for side in _SIDES if side >= smallest), _SIDES[-1]))
 
     def spec(self, modality: Modality, shape: ModelConfig, hop: float) -> InputSpec:
         """Return uint8 [1, T, H, W, 3] or, of one channel, float32 [1, T, H, W, 1]."""
@@ -84,16 +92,13 @@ class Frames(Kind):
         return replace(config, scales=((float(pixels.mean()), max(float(pixels.std()), _PLAIN)),))
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
-        """Return learned positions and, in small models, 16 tokens: each of all frames and a quarter side."""
-        if not shape.fitted:
-            return base
-        _, frames, height, _, _ = spec.shape
-        patch = height // 4
-        return replace(base, patch=patch, tubelet=frames, stem=_STEM[: patch.bit_length() - 2])
+        """Return a transformer with learned positions or, in small models, convolutions over all places."""
+        del spec
+        return replace(base, places=shape.fitted)
 
-    def encoder(self, spec: InputSpec, config: EncoderConfig) -> "FramesEncoder":
+    def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:
         """See `Kind`."""
-        return FramesEncoder(spec, config)
+        return (PlacesEncoder if config.places else FramesEncoder)(spec, config, _front(spec, config))
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
         """Change the view and, of RGB, light and colours."""
@@ -127,20 +132,24 @@ class Frames(Kind):
         return (mean + deviation * (made[..., :1].float() / 64 - 2)).clamp(0, 1)
 
 
+def _front(spec: InputSpec, config: EncoderConfig) -> nn.Module:
+    """Return the normalization of frames [B, T, H, W, C] to float32 [B * T, C, H, W]."""
+    if spec.channels:
+        return ScaledFrames(*(config.scales or ((0.5, 0.25),))[0])
+    return RelativeFrames() if config.relative else VideoInput()
+
+
 class FramesEncoder(TokenEncoder):
     """Frames [B, T, H, W, C] -> float32 [B, d], with separable space-time positions (App. D)."""
 
-    def __init__(self, spec: InputSpec, config: EncoderConfig) -> None:
+    def __init__(self, spec: InputSpec, config: EncoderConfig, front: nn.Module) -> None:
         super().__init__()
         _, frames, height, width, colours = spec.shape
         self.tubelet = min(config.tubelet, frames)
         if frames % self.tubelet:
             raise ConfigurationError(f"{frames} video frames do not divide into tubelets of {self.tubelet}")
         self.grid = frames // self.tubelet, height // config.patch, width // config.patch
-        if spec.channels:
-            self.input: nn.Module = ScaledFrames(*(config.scales or ((0.5, 0.25),))[0])
-        else:
-            self.input = RelativeFrames() if config.relative else VideoInput()
+        self.input = front
         self.stem = make_stem(colours * self.tubelet, config)
         times, *places = self.grid
         self.space = nn.Parameter(0.02 * torch.randn(1, 1, math.prod(places), config.width))

@@ -22,7 +22,7 @@ from sensemble_train.models.pretrained.efficientnet import SIDE, EfficientNet
 from sensemble_train.models.pretrained.weights import Pinned, read_tensors
 from sensemble_train.models.pretrained.whisper import Whisper
 
-LARGE = 64  # pixels of the shorter side, above which pictures are large
+LARGE = 48  # pixels of the shorter side, above which pictures are large
 MODEL = "model"  # the beginning of the source of an encoder of a `Trained` model
 TOKENS = 32  # of a caption for an encoder with its own tokenizer
 _MINILM = "https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2/resolve/c9745ed1d9f207416be6d2e6f8de32d1f16199bf"
