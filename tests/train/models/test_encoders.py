@@ -6,9 +6,12 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.encoders import ByModality, EncoderConfig
+from sensemble_train.models.kinds.registry import KINDS
 from sensemble_train.models.transformer import Block
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
 
 from tests.train.tiny import CLIP, PLAIN, STEM, VIT, raw_inputs, tiny_model
 
@@ -16,7 +19,15 @@ MODALITIES = ("audio", "text", "video")
 
 
 @pytest.mark.parametrize(
-    "config", [PLAIN, replace(STEM, activation="relu", relative=True), replace(STEM, spread=False), CLIP, VIT]
+    "config",
+    [
+        PLAIN,
+        replace(STEM, activation="relu", relative=True),
+        replace(STEM, spread=False),
+        replace(PLAIN, places=True),
+        CLIP,
+        VIT,
+    ],
 )
 @pytest.mark.parametrize("modality", MODALITIES)
 def test_a_batch_gives_unit_embeddings_and_equals_its_rows(modality: str, config: EncoderConfig) -> None:
@@ -58,6 +69,23 @@ def test_a_relative_encoder_hears_a_whisper_as_it_hears_a_shout_and_sees_in_the_
             )
             assert alike > 0.999
             assert unlike < alike - 0.001
+
+
+def test_convolutions_over_all_places_see_a_thing_alike_wherever_it_is() -> None:
+    torch.manual_seed(0)
+    spec = InputSpec("video", "uint8", (1, 1, 64, 64, 3), 1.0, 1.0, 1.0, 1.0)
+    encoder = KINDS["frames"].encoder(spec, replace(PLAIN, width=64, places=True)).eval()
+    things = torch.randint(0, 256, (8, 12, 12, 3))
+
+    def seen(row: int, column: int) -> Tensor:
+        pictures = torch.full((8, 1, 64, 64, 3), 128)
+        pictures[:, 0, row : row + 12, column : column + 12] = things
+        embeddings = encoder(pictures.to(torch.uint8))
+        return functional.normalize(embeddings - embeddings.mean(dim=0))
+
+    with torch.no_grad():
+        alike = seen(16, 16) @ seen(32, 24).T
+    assert alike.argmax(dim=1).tolist() == list(range(8))
 
 
 @settings(max_examples=20)

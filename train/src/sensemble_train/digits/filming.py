@@ -14,7 +14,7 @@ Pixels = NDArray[np.float64]
 
 FPS = 4
 SIZE = 48
-_TALL = 0.2, 0.95  # of the picture's height, least and most of a drawing
+_TALL = 0.25, 0.95  # of the picture's height, least and most of a drawing
 _SHAKE = 0.004  # of the picture's height a frame, of who holds the sheet or the camera
 _WHOLE, _RULED, _FRAMED, _HANDS, _SHADOWS = 0.35, 0.3, 0.15, 0.25, 0.3  # shares of the sheets
 _SKIN = np.array([[0.95, 0.8, 0.7], [0.35, 0.22, 0.15]])  # RGB in [0, 1], lightest and darkest
@@ -30,7 +30,7 @@ def render_video(
 ) -> NDArray[np.uint8]:
     """Film a drawing on a person's sheet, board or screen before a desk; uint8 [count, 48, 48, 3], RGB.
 
-    It is a fifth of the picture's height or taller, anywhere in the picture. `exposure` is a factor of
+    It is a quarter of the picture's height or taller, anywhere in the picture. `exposure` is a factor of
     brightness; None draws one in which the drawing can be seen.
     """
     low, high = np.log(_TALL)

@@ -19,7 +19,7 @@ const NAMED = 3; // classes of a step
 const ACTS = { frames: ["Write a digit", "Show it"], waveform: ["Say it", "Let it hear"], series: ["Move", "Move"], text: ["Type it", "Write of"] };
 /** What a kind of sensor expects. @type {Record<string, [string, string]>} */
 const EXPECTS = {
-  frames: ["one written digit, as large as the picture", "pictures such as this one"],
+  frames: ["one digit, written or printed, from a quarter of the picture's height up", "pictures such as this one"],
   waveform: ["one digit, spoken in English", "sound such as this one"],
   series: ["movements such as this one", "movements such as this one"],
   text: ["a few English words about a digit", "captions such as this one"],
