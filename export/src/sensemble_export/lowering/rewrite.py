@@ -176,7 +176,7 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
         if isinstance(module, TokenEncoder):
             _centre_input(module)
         elif isinstance(module, PlacesEncoder):  # a weight of two quantized layers would stay float
-            module.half = copy.deepcopy(module.stem)
+            module.coarse = copy.deepcopy(module.stem)
         elif isinstance(module, ClassToken):
             module.token.sub_(module.token.mean(dim=-1, keepdim=True))
             module.set_submodule(

@@ -25,7 +25,7 @@ class PlacesEncoder(Encoder):
         self.input = front
         self.channels = frames * colours
         self.stem = Places(self.channels, height // 4 | 1, config.width)
-        self.half: nn.Module | None = None  # reads the picture's half, if it is not `stem`
+        self.coarse: nn.Module | None = None  # reads the picture's half, if it is not `stem`
         self.project = nn.Linear(config.width, config.embedding, bias=False)
         self.spread = nn.BatchNorm1d(config.embedding, affine=False)
         self.length = config.length
@@ -34,8 +34,8 @@ class PlacesEncoder(Encoder):
         """See `Encoder`."""
         pictures = self.input(features)
         pictures = pictures.reshape(-1, self.channels, *pictures.shape[2:])
-        half = self.half or self.stem
-        read, scores = zip(self.stem(pictures), half(functional.avg_pool2d(pictures, 2)), strict=True)
+        coarse = self.coarse or self.stem
+        read, scores = zip(self.stem(pictures), coarse(functional.avg_pool2d(pictures, 2)), strict=True)
         share = torch.cat(scores, dim=2).softmax(dim=2)
         found = torch.bmm(torch.cat(read, dim=2), share.transpose(1, 2))
         return scaled(self.spread(self.project(found.flatten(1))), self.length)
