@@ -145,8 +145,8 @@ HEAT = (Channel("temperature", "0.01 K", 27315, 37315),)
     ],
     ids=["series", "one row", "frames"],
 )
-def test_it_is_one_subgraph_in_float_and_int8(
-    spec: InputSpec, scales: tuple[tuple[float, float], ...]
+def test_it_is_one_subgraph_in_float_and_int8_and_runs(
+    spec: InputSpec, scales: tuple[tuple[float, float], ...], tmp_path: Path
 ) -> None:
     from sensemble_export.lowering.to_executorch import lower, quantize
 
@@ -164,8 +164,12 @@ def test_it_is_one_subgraph_in_float_and_int8(
     found = torch.cat([quantized(window) for window in windows.split(1)])
     assert torch.cosine_similarity(found, expected).min() > 0.98
     for graph in (plain, quantized) if spec.modality == "imu" else (quantized,):
-        delegation = lower(graph, windows[:1]).delegation
-        assert (delegation.subgraphs, delegation.remaining) == (1, {})
+        lowered = lower(graph, windows[:1])
+        assert (lowered.delegation.subgraphs, lowered.delegation.remaining) == (1, {})
+    executor.write(lowered.files, tmp_path / "it.pte")
+    run = executor.load(tmp_path / "it.pte", "executorch-xnnpack", 1)
+    ran = np.stack([run(window.numpy()) for window in windows.split(1)])
+    assert torch.cosine_similarity(torch.from_numpy(ran), expected).min() > 0.98
 
 
 class Saturated(nn.Module):

@@ -97,7 +97,7 @@ def test_backgrounds_have_every_modality_and_name_no_digit(digits: Path) -> None
         assert example.value("text") is not None
         assert example.sort or not set(example.value("text").split()) & set(WORDS)
     peaks = [float(np.abs(window(example, SOUND)).max()) for example in found]
-    assert min(peaks) == 0.0, "some are silent"
+    assert min(peaks) < 0.01, "in some, nothing is heard"
     assert max(peaks) > 0.05, "some are not"
     light = [float(window(example, FILM).mean()) for example in found]
     assert (min(light) < 60, max(light) > 200) == (True, True), "some are bright and some are dark"

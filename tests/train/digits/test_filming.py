@@ -10,7 +10,7 @@ PICTURE = np.pad(np.full((6, 2), 16.0), ((1, 1), (3, 3)))
 
 
 def changed(seed: int) -> tuple[float, float, float]:
-    """Return where a digit changes the picture of an empty sheet: its height, middle row and middle column."""
+    """Return where a digit changes a picture of an empty sheet: its height, middle row and column."""
     digit = digit_drawing(seed % 10, PICTURE, np.random.default_rng([seed, 1]))
     with_it, without = (
         render_video(drawing, PEOPLE[seed], np.random.default_rng([seed, 2]), count=1)[0].astype(int)

@@ -36,7 +36,7 @@ from torch.fx.traceback import NodeSource
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
-from torchao.quantization.pt2e.quantizer import QuantizationAnnotation
+from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
 
 from sensemble_export.lowering.rewrite import Norm, RootMeanSquare, centred, lowerable
@@ -92,8 +92,9 @@ class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
     """ExecuTorch's quantizer, with ranges that lose less.
 
     A convolution's range is measured behind a following clamp, such as ReLU6, which cuts off most of it.
-    Means stay float: the input's rounding steps would leave little of them. It skips the base's
-    search for batch norms in training, whose patterns take a fifth of the time to trace.
+    Means stay float: the input's rounding steps would leave little of them. A maximum has its input's
+    scale. It skips the base's search for batch norms in training, whose patterns take a fifth of the time to
+    trace.
     """
 
     SUPPORTED_PATTERNS = [  # noqa: RUF012 - as in the base
@@ -104,6 +105,11 @@ class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
         """See `Quantizer`."""
         annotated: fx.GraphModule = self._annotate_for_quantization_config(model)  # without propagation
         for node in annotated.graph.nodes:
+            if node.target is torch.ops.aten.max_pool2d.default and Q_ANNOTATION_KEY in node.args[0].meta:
+                same = SharedQuantizationSpec(node.args[0])  # XNNPACK pools by no other
+                node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(
+                    {node.args[0]: same}, same, _annotated=True
+                )
             before = node.args[0].meta.get(Q_ANNOTATION_KEY) if node.target in _CLAMPS else None
             if before is not None and len(node.args[0].users) == 1:
                 node.meta[Q_ANNOTATION_KEY] = QuantizationAnnotation(

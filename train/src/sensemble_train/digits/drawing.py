@@ -112,7 +112,8 @@ class Drawing:
         nearest = np.sqrt((away**2).sum(-1).min(1)).reshape(tall, tall)
         pixels = tall / (1 + 2 * MARGIN)
         radius = self.pen / 2 * pixels
-        return np.clip(radius + 0.5 - nearest * pixels, 0, min(1.0, 2 * radius))
+        ink: NDArray[np.float64] = np.clip(radius + 0.5 - nearest * pixels, 0, min(1.0, 2 * radius))
+        return ink
 
 
 def pen(rng: np.random.Generator) -> float:
@@ -157,9 +158,10 @@ def _bent(text: str, spread: float, rng: np.random.Generator) -> Line:
 
 def _wavy(line: Line, waves: Line, phases: Line, strengths: Line) -> Line:
     """Bend the sheet under a line, each way by two waves."""
-    return line + sum(
+    bent: Line = line + sum(
         strengths[i] * np.sin(2 * np.pi * (line @ waves[i])[:, None] + phases[i]) for i in range(2)
     )
+    return bent
 
 
 def _picture(picture: NDArray[np.float64], grid: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -38,7 +38,12 @@ def render_video(
     room = max((SIZE - tall) / 2, 1.5)
     centre = SIZE / 2 + rng.uniform(-room, room, 2)
     still = np.cumsum(rng.normal(0, _SHAKE * SIZE, (count, 2)), axis=0)
-    places = centre + still - still.mean(0) + SIZE * rng.uniform(-0.03, 0.03, 2) * np.linspace(-0.5, 0.5, count)[:, None]
+    places = (
+        centre
+        + still
+        - still.mean(0)
+        + SIZE * rng.uniform(-0.03, 0.03, 2) * np.linspace(-0.5, 0.5, count)[:, None]
+    )
     turn, lean = rng.uniform(-0.2, 0.2), persona.slant + rng.uniform(-0.1, 0.1)
     linear = tall * np.array([[np.cos(turn), np.sin(turn) - lean], [-np.sin(turn), np.cos(turn)]])
     (a, b), (c, d) = np.linalg.inv(linear)

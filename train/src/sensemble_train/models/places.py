@@ -42,7 +42,7 @@ class PlacesEncoder(Encoder):
 
 
 class Places(nn.Module):
-    """Convolutions: pictures [B, C, H, W] to features [B, width, H * W / 64], and scores [B, 1, H * W / 64]."""
+    """Convolutions: pictures [B, C, H, W] to features [B, width, N] and scores [B, 1, N], N of H * W / 64."""
 
     def __init__(self, channels: int, near: int, width: int) -> None:
         super().__init__()
@@ -81,6 +81,6 @@ class Places(nn.Module):
 
 def _layer(before: int, after: int, size: int = 3, stride: int = 1) -> tuple[nn.Module, ...]:
     convolution = nn.Conv2d(before, after, size, stride, padding=1, bias=False)
-    # The batch norm hides the weights' scale; from a third of it, the same steps turn them three times as far.
+    # The batch norm hides the weights' scale; a third of it learns three times as fast.
     convolution.weight.data /= 3
     return convolution, nn.BatchNorm2d(after), nn.ReLU()
