@@ -92,9 +92,16 @@ class Frames(Kind):
         return replace(config, scales=((float(pixels.mean()), max(float(pixels.std()), _PLAIN)),))
 
     def encoder_config(self, base: EncoderConfig, spec: InputSpec, shape: ModelConfig) -> EncoderConfig:
-        """Return a transformer with learned positions or, in small models, convolutions over all places."""
-        del spec
-        return replace(base, places=shape.fitted)
+        """Return convolutions over all places for small models, or learned positions of patches.
+
+        Without a stem, as for masked autoencoding, a small model has 16 patches of all frames.
+        """
+        if not shape.fitted:
+            return base
+        if base.stem:
+            return replace(base, places=True)
+        _, frames, height, _, _ = spec.shape
+        return replace(base, patch=height // 4, tubelet=frames)
 
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:
         """See `Kind`."""
