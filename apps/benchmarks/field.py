@@ -9,7 +9,7 @@ recipe is trained, exported for ExecuTorch and audited, unless it is there alrea
 minutes of processor time.
 
 Shares, in %, are of a session's answers by the bundle that ships (`sensemble audit`), with 95 % intervals of
-groups. Late fusion is that of the run's specialists, float. The plain rival is a logistic regression for each
+groups. Late fusion is that of a specialist of each sensor with labels, float. The plain rival is a logistic regression for each
 sensor, opinions multiplied: see `field_rivals.plain`. `field.json` beside this script keeps each answer, and
 `FIELD.md` is written from it, with paired differences; those to the row of the last commit are of the same
 examples, too. Bold ones leave out 0.

@@ -34,10 +34,14 @@ EXPONENTS = (0.0, 0.5, 1.0)  # of the prior, for each sensor after the first
 
 
 def late_fusion(save: Callable[[Said], None]) -> Callable[[Cell], Model]:
-    """Return a row of the matrix, late fusion, that gives what it says of `eval` to `save`."""
+    """Return a row of the matrix, late fusion, that gives what it says of `eval` to `save`.
+
+    Every sensor with labels has a specialist: one that a specialist of pictures reads is a rival by luck.
+    """
 
     def row(cell: Cell) -> Model:
-        model = cell.late_fusion()
+        labelled = [m for m, there in cell.embedded.present.items() if there.any()]
+        model = cell.fused({m: cell.specialist(m) for m in labelled})
         (clips,) = embed(cell.sources["eval"], cell.job.loop("late fusion"), model)
         names = sorted(clips.inputs)
         pooled = torch.from_numpy(pool_subsets(np.stack([clips.inputs[m].numpy() for m in names])))
