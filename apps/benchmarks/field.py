@@ -8,11 +8,11 @@ DATA has a folder for each set, by default all those of `SETS` that are there: `
 recipe is trained, exported for ExecuTorch and audited, unless it is there already. A set takes three to eight
 minutes of processor time.
 
-Shares, in %, are of a session's answers by the bundle that ships (`sensemble audit`), with 95 % intervals of
-groups. Late fusion is that of a specialist of each sensor with labels, float. The plain rival is a logistic regression for each
-sensor, opinions multiplied: see `field_rivals.plain`. `field.json` beside this script keeps each answer, and
-`FIELD.md` is written from it, with paired differences; those to the row of the last commit are of the same
-examples, too. Bold ones leave out 0.
+Shares, in %, are of a session's answers by the bundle that ships (`sensemble audit`), with 95 % intervals
+of groups. Late fusion is that of a specialist of each sensor with labels, float. The plain rival is a
+logistic regression for each sensor, opinions multiplied: see `field_rivals.plain`. `field.json` beside this
+script keeps each answer, and `FIELD.md` is written from it, with paired differences; those to the row of
+the last commit are of the same examples, too. Bold ones leave out 0.
 """
 
 import base64
