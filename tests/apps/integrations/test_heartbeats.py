@@ -80,6 +80,20 @@ def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -
     assert beats.taken() == []
 
 
+def test_hours_asleep_are_counted_by_sensor_and_add_up(tmp_path: Path) -> None:
+    beats = Beats("d", "pi", "b" * 64)
+    items = [live(*EVERY), Event(0.0, "asleep", "video"), live("audio"), Event(0.0, "woken", "video")]
+    for number, item in enumerate([*items, said(("audio",)), Event(0.0, "asleep", "video")]):
+        beats.note(item, [], 7000.0 + 100 * number, 100.0)
+    beats.advance(7600.0, 100.0)
+    rows = beats.taken()
+    assert sum(row.asleep.get("video", 0.0) for row in rows) == pytest.approx(300)
+    assert {row.hour.hour for row in rows if row.asleep} == {1, 2}  # split at the hour
+    path = tmp_path / "h.parquet"
+    heartbeats.write_heartbeats(path, rows)
+    assert [row.asleep for row in parsed(path.read_bytes())] == [row.asleep for row in rows]
+
+
 def test_heartbeats_that_begin_late_know_what_is_live_and_what_is_lost(
     bundle_folder: Path, dataset_folder: Path
 ) -> None:

@@ -171,6 +171,16 @@ def test_moments_and_states_are_published_and_home_assistant_finds_an_entity_for
         assert broker.next("/state") == {"label": None}
 
 
+def test_a_sensors_state_is_published_and_home_assistant_finds_it(bundle: Bundle, broker: Broker) -> None:
+    with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
+        found = broker.next(f"/sensor{bundle.modalities.index('video')}/config")
+        assert (found["name"], found["state_topic"][-8:]) == ("camera", "/sensors")
+        assert broker.next("/sensors") == {}
+        for kind in ("attached", "asleep", "woken"):
+            publisher.show(Event(0.0, kind, "video", "camera 0"))
+            assert broker.next("/sensors") == {"video": kind}
+
+
 def test_a_recording_is_published(bundle: Bundle, broker: Broker) -> None:
     with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
         assert broker.next("/recording") == {"on": False, "failed": ""}

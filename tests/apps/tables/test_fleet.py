@@ -78,7 +78,8 @@ def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None
 
 
 def test_each_set_counts_by_its_time_and_what_was_never_audited_is_named(tmp_path: Path) -> None:
-    write_heartbeats(tmp_path / "a.parquet", [row("a", "audio", 3600), row("a", "text", 1800, 24 * 7)])
+    asleep = replace(row("a", "audio", 3600), asleep={"video": 2700.0})
+    write_heartbeats(tmp_path / "a.parquet", [asleep, row("a", "text", 1800, 24 * 7)])
     write_heartbeats(tmp_path / "b.parquet", [row("b", "video", 7200), row("b", "", 99)])
     audited = {"b" * 64: {"audio": score(360), "video": score(240)}}
     found = fleet([str(tmp_path)], audited)
@@ -87,6 +88,7 @@ def test_each_set_counts_by_its_time_and_what_was_never_audited_is_named(tmp_pat
     assert whole.accuracy is not None
     assert whole.accuracy.value == pytest.approx((0.9 + 2 * 0.6) / 3)
     assert found.unaudited == {"b" * 64: {"text": 0.5}}
+    assert found.asleep == {"b" * 64: {"video": 0.75}}
     assert [(one.week, one.accuracy is None) for one in found.weeks] == [
         ("2026-11-23", False),
         ("2026-11-30", True),

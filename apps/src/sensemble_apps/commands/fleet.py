@@ -14,7 +14,7 @@ from sensemble_sensors.errors import printable
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import say, say_json, write
-from sensemble_apps.console.wording import set_title
+from sensemble_apps.console.wording import sensor_title, set_title
 from sensemble_apps.options import Common, OptionalOut, Positional, Texts
 from sensemble_apps.tables import fleet_table
 from sensemble_apps.tables.fleet import Deployed, fleet
@@ -72,6 +72,9 @@ def main(arguments: Fleet) -> None:
         for live, count in hours.items():
             sensors = set_title(subsets.parse(live))
             say(f"never audited: {sensors}, {count:.1f} h (bundle {bundle[:12]})")
+    for bundle, hours in found.asleep.items():
+        for modality, count in hours.items():
+            say(f"asleep: {sensor_title(modality)}, {count:.1f} h (bundle {bundle[:12]})")
     if arguments.out:
         say(str(arguments.out))
 

@@ -26,7 +26,7 @@ from sensemble_runtime.record.reader import (
 )
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.clock import REAL, Clock
-from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.events import STATES, Event
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
@@ -44,11 +44,13 @@ class Beats:
 
     Attributes:
         live: the live set since the newest item.
+        asleep: the modalities whose sensor sleeps since then.
     """
 
     def __init__(self, device: str, model: str, bundle: str) -> None:
         self._names = device, model, bundle
         self.live = ""
+        self.asleep = set[str]()
         self._rows: list[Heartbeat] = []
 
     def note(
@@ -60,6 +62,8 @@ class Beats:
     ) -> None:
         """Add an item, `passed` seconds after the one before; `faults` last, the oldest first."""
         self.advance(at, passed)
+        if isinstance(item, Event) and item.kind in STATES:
+            (self.asleep.add if item.kind == "asleep" else self.asleep.discard)(item.modality)
         if not isinstance(item, Event):
             self._predicted(item, faults, at)
         elif item.kind == "live":
@@ -72,7 +76,8 @@ class Beats:
     def advance(self, at: float, passed: float) -> None:
         """Let the live set last for `passed` seconds, until `at`."""
         for hour, seconds in _hours(at - passed, at):
-            self._rows.append(self._row(hour, self.live, seconds=seconds))
+            asleep = dict.fromkeys(self.asleep, seconds)
+            self._rows.append(self._row(hour, self.live, seconds=seconds, asleep=asleep))
 
     def taken(self) -> list[Heartbeat]:
         """Return the sums, and begin anew."""
@@ -136,7 +141,9 @@ class Counting:
 
     def _follow(self, view: Callable[[], View]) -> None:
         with self._lock:
-            self._view, self._beats.live = view, subsets.name(view().live)
+            self._view, now = view, view()
+            self._beats.live = subsets.name(now.live)
+            self._beats.asleep = {one.modality for one in now.sensors if one.state == "asleep"}
 
     def taken(self) -> list[Heartbeat]:
         """Return the sums until now, and begin anew."""

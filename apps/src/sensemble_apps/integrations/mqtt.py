@@ -18,10 +18,10 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.timeline import states
 from sensemble_runtime.prediction import Prediction
-from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.events import STATES, Event
 
 from sensemble_apps.console.output import remark
-from sensemble_apps.console.wording import answer_as_json
+from sensemble_apps.console.wording import answer_as_json, sensor_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import machine_id
 from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent, event_as_json
@@ -46,9 +46,10 @@ class Publisher:
 
     Topics below `sensemble/DEVICE`: `answer`, retained, is `{"label", "best", "confidence", "doubt",
     "live"}`; the label is null if unsure, the first four are while nothing is live. `recording`, retained, is
-    `{"on", "failed"}`. `state`, retained, is `{"label"}`, the state that goes on, or null. `moment` is what
-    began or ended, and `event` any other event, as `run --json` prints them. `available` is `online` or, also
-    after a crash, `offline`. Events are lost while the broker is away.
+    `{"on", "failed"}`. `sensors`, retained, has by modality the state of its sensor, such as `asleep`.
+    `state`, retained, is `{"label"}`, the state that goes on, or null. `moment` is what began or ended, and
+    `event` any other event, as `run --json` prints them. `available` is `online` or, also after a crash,
+    `offline`. Events are lost while the broker is away.
 
     `url` is `mqtt://[USER@]HOST[:PORT][/DEVICE]`; `mqtts` for TLS. The password is in the environment, as
     `PASSWORD`. DEVICE is unique to this machine and run; by default `client_id`.
@@ -78,7 +79,10 @@ class Publisher:
             "answer": _answer(None),
             "recording": _recording(on=False, failed=""),
             "state": _NO_STATE,
+            "sensors": "{}",
         }
+        self._sensors: dict[str, str] = {}  # by modality, the newest state of a sensor
+        self._modalities = bundle.modalities
         self._labels = bundle.manifest.labels
         self._states = states(bundle.manifest.calibration.timeline, self._labels)
         self._sent: dict[str, str] = {}  # the part of the state that the broker has
@@ -102,7 +106,9 @@ class Publisher:
         """Publish an event, or a new answer or state of the recording."""
         match event:
             case Opened(view=view):
-                self._state["answer"] = _answer(view().prediction)
+                now = view()
+                self._state["answer"] = _answer(now.prediction)
+                self._sensors = {one.modality: one.state for one in now.sensors}
             case Predicted(prediction=prediction):
                 self._state["answer"] = _answer(prediction)
             case Event(kind="live", text=""):
@@ -110,6 +116,9 @@ class Publisher:
             case Event(kind=kind, text=text) if kind in _RECORDING:
                 on, failed = _RECORDING[kind]
                 self._state["recording"] = _recording(on=on, failed=text if failed else "")
+        if isinstance(event, Event) and event.kind in STATES:
+            self._sensors[event.modality] = event.kind
+        self._state["sensors"] = json.dumps(self._sensors)
         if isinstance(event, Event) and event.label in self._states:
             self._state["state"] = _state(event.label) if event.ended is None else _NO_STATE
         if isinstance(event, Event) and event.kind != "live" and self._has_room:
@@ -162,7 +171,7 @@ class Publisher:
             remark(f"sensemble: the MQTT broker {self._broker} {why}; it is tried again")
 
     def _descriptions(self) -> dict[tuple[str, str], dict[str, Any]]:
-        """Return Home Assistant's entities, by component and name: answer, moments, and each state."""
+        """Return Home Assistant's entities, by component and name: answer, moments, states and sensors."""
         answer = {
             "name": "Answer",
             "state_topic": f"{self._topic}/answer",
@@ -185,6 +194,12 @@ class Publisher:
                 "name": label,
                 "state_topic": f"{self._topic}/state",
                 "value_template": f"{{{{ 'ON' if value_json.label == {json.dumps(label)} else 'OFF' }}}}",
+            }
+        for number, modality in enumerate(self._modalities):
+            found["sensor", f"sensor{number}"] = {
+                "name": sensor_title(modality),
+                "state_topic": f"{self._topic}/sensors",
+                "value_template": f"{{{{ value_json[{json.dumps(modality)}] | default('none') }}}}",
             }
         device = {"identifiers": [f"sensemble_{self._name}"], "name": f"Sensemble {self._name}"}
         for (_, entity), description in found.items():

@@ -50,6 +50,7 @@ class Metrics(Counting):
             "answers": meter.create_counter("sensemble.answers", "", "answers"),
             "moments": meter.create_counter("sensemble.moments", "", "how many classes began"),
             "unsure": meter.create_counter("sensemble.unsure", "", "answers without a label"),
+            "asleep": meter.create_counter("sensemble.asleep", "s", "how long each sensor slept"),
             "faults": meter.create_counter("sensemble.faults", "", "how often each fault began"),
             "without": meter.create_counter("sensemble.without", "", "answers that lacked a sensor after it"),
         }
@@ -83,6 +84,8 @@ class Metrics(Counting):
             for name in ("faults", "without"):
                 for fault, count in getattr(row, name).items():
                     self._counters[name].add(count, live | {"fault": fault})
+            for modality, seconds in row.asleep.items():
+                self._counters["asleep"].add(seconds, live | {"modality": modality})
 
 
 class _Exporter(OTLPMetricExporter):

@@ -35,6 +35,11 @@ def render(found: Fleet, made: datetime) -> str:
             for bundle, some in found.unaudited.items()
             for live, hours in [*some.items()][:_SHOWN]
         ],
+        asleep=[
+            (bundle, sensor_words([modality]), hours)
+            for bundle, some in found.asleep.items()
+            for modality, hours in some.items()
+        ],
     )
 
 

@@ -113,7 +113,10 @@ class UnlikeDevice:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
-    """The parts of a fleet, and by bundle the hours of each live set that was never audited."""
+    """The parts of a fleet, and by bundle the hours of each live set that was never audited.
+
+    `asleep` has by bundle and modality the hours in which sensors slept.
+    """
 
     bundles: list[Deployed]
     models: list[Deployed]
@@ -122,6 +125,7 @@ class Fleet:
     faults: list[FaultCost]  # the costliest first
     unlike: list[UnlikeDevice]  # the least likely first
     unaudited: dict[str, dict[str, float]]
+    asleep: dict[str, dict[str, float]]
 
     def to_json(self) -> dict[str, Any]:
         """Return it for `json.dumps`."""
@@ -139,6 +143,10 @@ def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) ->
             table.group_by(["bundle", "live"]).aggregate(seconds=_.seconds.sum(), answers=_.answers.sum())
         )
         faults = _faults(table, sets, audited)
+        slept = _rows(_unnested(table, "asleep", ["bundle"]))
+    asleep = dict[str, dict[str, float]]()
+    for row in sorted(slept, key=lambda row: (-row["n"], row["fault"])):
+        asleep.setdefault(row["bundle"], {})[row["fault"]] = row["n"] / 3600
     unaudited: dict[str, dict[str, float]] = {}
     for row in sorted(sets, key=lambda row: (-row["seconds"], row["live"])):
         if row["live"] and row["live"] not in audited.get(row["bundle"], {}):
@@ -152,6 +160,7 @@ def fleet(sources: Sequence[str], audited: Scores, engine: str | None = None) ->
         faults,
         _unlike(devices),
         unaudited,
+        asleep,
     )
 
 

@@ -88,6 +88,7 @@ class SimulatedFleet:
             _maps(kinds, np.where(live, away, 0), answers),
             *(_lists(counts) for counts in (latencies, confidences)),
             np.zeros_like(answers),  # of classes that began: these devices have windows alone
+            [[]] * len(times),  # no sensor sleeps
         ]
         return pa.table(columns, schema=schema())
 

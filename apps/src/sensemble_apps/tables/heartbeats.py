@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
 LATENCIES = tuple(float(2**power) for power in range(11))  # ms, between the 12 counts of latencies
 CONFIDENCES = 10  # counts of confidences, each a tenth wide
+_MAPS = ("faults", "without", "asleep")  # columns
 DAYS = 92  # files that a folder keeps
 _PATIENCE, _LOOK = (
     5.0,
@@ -49,6 +50,7 @@ class Heartbeat:
         latencies: the numbers of answers by the time that their encoders took: below 1 ms, 2 ms, ..., more.
         confidences: the numbers of answers by confidence, in tenths.
         moments: how many classes began.
+        asleep: by modality, the seconds in which its sensor slept.
     """
 
     hour: datetime
@@ -64,6 +66,7 @@ class Heartbeat:
     latencies: Sequence[int] = (0,) * (len(LATENCIES) + 1)
     confidences: Sequence[int] = (0,) * CONFIDENCES
     moments: int = 0
+    asleep: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> tuple[datetime, str, str, str, str]:
@@ -82,6 +85,9 @@ class Heartbeat:
             latencies=np.add(self.latencies, other.latencies).tolist(),
             confidences=np.add(self.confidences, other.confidences).tolist(),
             moments=self.moments + other.moments,
+            asleep={
+                m: self.asleep.get(m, 0.0) + other.asleep.get(m, 0.0) for m in {**self.asleep, **other.asleep}
+            },
         )
 
 
@@ -107,6 +113,7 @@ def schema() -> "pa.Schema":
             *((name, pa.map_(text, number)) for name in ("faults", "without")),
             *((name, pa.list_(number)) for name in ("latencies", "confidences")),
             ("moments", number),
+            ("asleep", pa.map_(text, pa.float64())),
         ]
     )
 
@@ -119,7 +126,7 @@ def write_heartbeats(path: Path, rows: Iterable[Heartbeat]) -> None:
     import pyarrow as pa
     from pyarrow import parquet
 
-    flat = [asdict(row) | {n: [*getattr(row, n).items()] for n in ("faults", "without")} for row in rows]
+    flat = [asdict(row) | {name: [*getattr(row, name).items()] for name in _MAPS} for row in rows]
     out = io.BytesIO()
     parquet.write_table(pa.Table.from_pylist(flat, schema()), out)
     try:
@@ -141,8 +148,7 @@ def parsed(data: bytes) -> list[Heartbeat]:
         table = table.cast(schema())  # a file has milliseconds
     except (ArrowException, ValueError) as error:
         raise ValueError("holds no heartbeats of this version") from error
-    maps = ("faults", "without")
-    return [Heartbeat(**row | {name: dict(row[name]) for name in maps}) for row in table.to_pylist()]
+    return [Heartbeat(**row | {name: dict(row[name]) for name in _MAPS}) for row in table.to_pylist()]
 
 
 def add(folder: Path, rows: list[Heartbeat], clock: Clock = REAL) -> None:
