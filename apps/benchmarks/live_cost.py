@@ -2,7 +2,8 @@
 
 `uv run python apps/benchmarks/live_cost.py BUNDLE [--seconds N]` runs `sensemble run` on a network camera of
 20 pictures a second and a microphone of PulseAudio that hears speech, with each sensor in a process of its
-own and then with `--in-process`, and prints of all its processes together
+own and then with `--in-process`, with and without a camera that sleeps, and prints of all its processes
+together
 
 - private megabytes (`Private_*` of `/proc/PID/smaps_rollup`), and what they share with others in proportion;
 - seconds of a processor that a minute takes, from `/proc/PID/stat`;
@@ -14,16 +15,19 @@ Camera and sound server are other processes, and are not counted. The first five
 
 import argparse
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Thread
 
 from rich.console import Console
 from rich.table import Table
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from tests.parts import NetworkCamera, running_sound_server, speech
@@ -63,11 +67,27 @@ def main() -> None:
         running_sound_server(Path(folder)) as server,
         server.play(speech(Path(folder) / "speech.wav", int(2 * arguments.seconds + 120))) as player,
     ):
+        sleepy = never_woken(arguments.bundle, Path(folder) / "bundle")
         for option in ((), ("--in-process",)):
             name = "in threads" if option else "in processes"
             table.add_row(name, *measured(arguments.bundle, arguments.seconds, option))
+            if sleepy:
+                cells = measured(sleepy, arguments.seconds, (*option, "--sparing"))
+                table.add_row(f"{name}, camera asleep", *cells)
         player.terminate()
     Console(width=100).print(table)
+
+
+def never_woken(bundle: Path, to: Path) -> Path | None:
+    """Copy a bundle whose policy lets sensors sleep, and let it wake them for nothing; None without one."""
+    contents = read_manifest(bundle / FILE_NAME)
+    sparing = contents.calibration.sparing
+    if sparing is None:
+        return None
+    calibration = replace(contents.calibration, sparing=replace(sparing, wake=0.0))
+    shutil.copytree(bundle, to)
+    write_manifest(replace(contents, calibration=calibration), to / FILE_NAME)
+    return to
 
 
 def measured(bundle: Path, seconds: float, option: tuple[str, ...]) -> list[str]:

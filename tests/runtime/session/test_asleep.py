@@ -1,6 +1,8 @@
 """A session whose camera sleeps: the device is released, and opened again when it is needed."""
 
+import os
 import shutil
+import subprocess
 import threading
 from dataclasses import replace
 from pathlib import Path
@@ -14,6 +16,8 @@ from sensemble_runtime.engine import sparing
 from sensemble_runtime.engine.scheduler import Policy, PolicyError
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.camera import Camera
+from sensemble_sensors.devices.microphone import Microphone
+from sensemble_sensors.spec import InputSpec
 
 from tests.runtime.puppets import Log, Puppet
 from tests.waiting import wait_until
@@ -23,11 +27,11 @@ pytestmark = pytest.mark.real
 NetworkCamera = Any
 
 
-def sleepy(folder: Path, to: Path) -> Bundle:
-    """Copy a bundle, whose camera is needed for a moment at the beginning, and then never."""
+def sleepy(folder: Path, to: Path, last: str = "video") -> Bundle:
+    """Copy a bundle, whose `last` sensor is needed for a moment at the beginning, and then never."""
     copied = Path(shutil.copytree(folder, to))
     contents = read_manifest(copied / "manifest.json")
-    order = ("audio", "text"), ("video",)
+    order = tuple(m for m in ("audio", "text", "video") if m != last), (last,)
     numbers = 0.0, 0.1, 0.9, 3, 1.0, False, (1.0, 0.2), 0.9, 0.8, 0.0, 0.9, 0.8, 0.0
     calibration = replace(contents.calibration, sparing=SparingCalibration(order, (2.0, 10.0), *numbers))
     write_manifest(replace(contents, calibration=calibration), copied / "manifest.json")
@@ -62,6 +66,62 @@ def test_a_network_camera_sees_its_connection_closed_and_opened_again(
         wait_until(lambda: descriptors() <= open_files)
         wait_until(lambda: threading.active_count() <= threads)
         assert "first answer took" in log.events[-1].text or "first answer took" in log.events[-2].text
+
+
+@pytest.mark.needs("pulseaudio")
+@pytest.mark.usefixtures("sound_server")
+def test_nothing_listens_to_a_source_while_its_microphone_sleeps(
+    bundle_folder: Path, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparing, "ASKED", 0.1)
+
+    def listeners() -> list[str]:
+        list_them = ["pactl", "list", "short", "source-outputs"]
+        return subprocess.run(list_them, capture_output=True, text=True, check=True).stdout.splitlines()
+
+    bundle = sleepy(bundle_folder, tmp_path / "bundle", "audio")
+    with Session(bundle, health=None, policy=Policy(sparing=True)) as one:
+        one.subscribe(log)
+        one.attach(Puppet("video"))
+        name = one.attach(Microphone("speaker.monitor"))
+        wait_until(lambda: log.of(name) == ["attached", "asleep"])
+        wait_until(lambda: not listeners())
+        one.wake()
+        wait_until(listeners)
+        wait_until(lambda: log.of(name)[2:] == ["woken", "attached", "asleep"])
+        wait_until(lambda: not listeners())
+
+
+class Held(Puppet):
+    """A camera whose device is a file that it holds while it is open."""
+
+    def open(self, spec: InputSpec) -> None:
+        super().open(spec)
+        self._device = os.open("/dev/zero", os.O_RDONLY)
+
+    def close(self) -> None:
+        os.close(self._device)
+        super().close()
+
+
+def test_a_thousand_wakings_leave_no_descriptor_and_no_thread_behind(
+    bundle_folder: Path, tmp_path: Path, log: Log, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sparing, "ASKED", 0.0)
+    monkeypatch.setattr(sparing, "SETTLING", 0.0)
+    with Session(sleepy(bundle_folder, tmp_path / "bundle"), health=None, policy=Policy(sparing=True)) as one:
+        one.subscribe(log)
+        one.attach(Puppet("audio"))
+        camera = Held("video")
+        name = one.attach(camera)
+        wait_until(lambda: log.of(name) == ["attached", "asleep"] and not camera.holders)
+        open_files, threads = descriptors(), threading.active_count()
+        for waking in range(2, 1002):
+            one.wake()
+            wait_until(lambda waking=waking: camera.opened == waking and not camera.holders)
+        wait_until(lambda: log.of(name).count("woken") == 1000)
+        wait_until(lambda: descriptors() <= open_files)
+        wait_until(lambda: threading.active_count() <= threads)
 
 
 def test_a_bundle_without_a_policy_lets_no_sensor_sleep(bundle: Bundle) -> None:
