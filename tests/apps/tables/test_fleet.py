@@ -210,7 +210,8 @@ def test_spark_gives_the_same_figures(tmp_path: Path) -> None:
     record, beats, events = tmp_path / "run" / "audit.sqlite", tmp_path / "be[a]ts", tmp_path / "events"
     simulated = ["--fault", "video=lost:0.1", "--fault", "text=ended:0.3", "--devices", "6", "--hours", "200"]
     assert main(["fleet", "simulate", str(beats), "--audit", str(record), *simulated]) == 0
-    write_heartbeats(beats / "other.parquet", [row("a", "imu", 3600), row("a", "", 60)])
+    slept = replace(row("a", "imu", 3600), asleep={"video": 60.0})
+    write_heartbeats(beats / "other.parquet", [slept, row("a", "", 60)])
     events.mkdir()
     options = {
         "spark.eventLog.enabled": "true",
