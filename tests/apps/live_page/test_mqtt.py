@@ -4,7 +4,7 @@ import json
 import re
 import subprocess
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from os import getuid
@@ -24,12 +24,14 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.integrations import mqtt
 from sensemble_apps.integrations.mqtt import Publisher, client_id
 from sensemble_apps.running import outputs
-from sensemble_apps.running.view_events import Predicted
+from sensemble_apps.running.view_events import Opened, Predicted
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
+from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision.events import Event
+from sensemble_sensors.supervision.sensor_view import SensorView
 
 from tests.sensors.reading import free_port
 from tests.waiting import PATIENCE
@@ -176,9 +178,24 @@ def test_a_sensors_state_is_published_and_home_assistant_finds_it(bundle: Bundle
         found = broker.next(f"/sensor{bundle.modalities.index('video')}/config")
         assert (found["name"], found["state_topic"][-8:]) == ("camera", "/sensors")
         assert broker.next("/sensors") == {}
-        for kind in ("attached", "asleep", "woken"):
-            publisher.show(Event(0.0, kind, "video", "camera 0"))
-            assert broker.next("/sensors") == {"video": kind}
+        sensors: dict[str, str] = {}
+        publisher.show(Opened(0.0, lambda: seen(bundle, sensors)))
+        for sensors["camera 0"] in ("attached", "asleep", "woken"):
+            publisher.show(Event(0.0, sensors["camera 0"], "video", "camera 0"))
+            assert broker.next("/sensors") == {"video": sensors["camera 0"]}
+        sensors["camera 1"] = "recovered"
+        sensors["camera 0"] = "lost"
+        publisher.show(Event(0.0, "lost", "video", "camera 0"))
+        assert broker.next("/sensors") == {"video": "recovered"}, "a second camera goes on"
+
+
+def seen(bundle: Bundle, sensors: Mapping[str, str]) -> View:
+    """Return the view of a session with these cameras, by name, in these states."""
+    shown = tuple(
+        SensorView("video", name, "", state, "", 0.0, state != "lost", False, None)
+        for name, state in sensors.items()
+    )
+    return View(0.0, shown, (), None, (), {}, bundle)
 
 
 def test_a_recording_is_published(bundle: Bundle, broker: Broker) -> None:

@@ -5,6 +5,7 @@ import os
 import re
 from contextlib import suppress
 from hashlib import sha256
+from operator import attrgetter
 from pathlib import Path
 from socket import SHUT_RDWR, gethostname
 from threading import RLock
@@ -18,7 +19,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.timeline import states
 from sensemble_runtime.prediction import Prediction
-from sensemble_sensors.supervision.events import STATES, Event
+from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import answer_as_json, sensor_title
@@ -81,7 +82,7 @@ class Publisher:
             "state": _NO_STATE,
             "sensors": "{}",
         }
-        self._sensors: dict[str, str] = {}  # by modality, the newest state of a sensor
+        self._opened: Opened | None = None
         self._modalities = bundle.modalities
         self._labels = bundle.manifest.labels
         self._states = states(bundle.manifest.calibration.timeline, self._labels)
@@ -106,9 +107,8 @@ class Publisher:
         """Publish an event, or a new answer or state of the recording."""
         match event:
             case Opened(view=view):
-                now = view()
-                self._state["answer"] = _answer(now.prediction)
-                self._sensors = {one.modality: one.state for one in now.sensors}
+                self._opened = event
+                self._state["answer"] = _answer(view().prediction)
             case Predicted(prediction=prediction):
                 self._state["answer"] = _answer(prediction)
             case Event(kind="live", text=""):
@@ -116,9 +116,9 @@ class Publisher:
             case Event(kind=kind, text=text) if kind in _RECORDING:
                 on, failed = _RECORDING[kind]
                 self._state["recording"] = _recording(on=on, failed=text if failed else "")
-        if isinstance(event, Event) and event.kind in STATES:
-            self._sensors[event.modality] = event.kind
-        self._state["sensors"] = json.dumps(self._sensors)
+        if self._opened is not None:  # of several sensors of a modality, the last here is the one in use
+            sensors = sorted(self._opened.view().sensors, key=attrgetter("active", "attached", "since"))
+            self._state["sensors"] = json.dumps({one.modality: one.state for one in sensors})
         if isinstance(event, Event) and event.label in self._states:
             self._state["state"] = _state(event.label) if event.ended is None else _NO_STATE
         if isinstance(event, Event) and event.kind != "live" and self._has_room:
