@@ -15,7 +15,7 @@ from sensemble_runtime.auditing.reliability import (
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration, ModalityCalibration, Task
-from sensemble_runtime.engine.answer import DOUBTS, Answers, answer
+from sensemble_runtime.engine.answer import DOUBTS, SEVERAL, UNFAMILIAR, Answers, answer
 from sensemble_runtime.record.writer import RecordedAnswer
 
 from tests.runtime.answering import answered
@@ -51,6 +51,12 @@ def answers_of(classifier: Classifier, logits: np.ndarray, familiar: np.ndarray 
     said = replace(classifier.evidence("audio", logits), familiar=familiar)
     there = {"audio": np.ones(len(logits), bool)}
     return answer({"audio": said}, there, ("audio",), 0.0, classifier.task, classifier.threshold)
+
+
+def test_evidence_is_an_answer_though_it_is_even_and_a_guess_unless_it_is() -> None:
+    shares = np.array([[0.5, 0.5], [0.5, 0.5], [0.6, 0.4]], np.float32)
+    answers = Answers(shares, np.array([SEVERAL, UNFAMILIAR, UNFAMILIAR], np.int8), 0.9)
+    assert answers.evident.tolist() == [True, False, True]
 
 
 def test_chance_alone_leaves_an_error_that_shrinks_with_the_examples() -> None:

@@ -145,6 +145,16 @@ def test_what_nobody_learned_begins_nothing_and_ends_what_went_on() -> None:
     assert [one.kind for one in moments(show)] == ["began", "ended"]
 
 
+def test_what_goes_on_ends_with_the_last_sensor_at_once() -> None:
+    show = Show("video")
+    show.see(6)
+    show.lose(0, "ended", 0)
+    began, ended = moments(show)
+    assert (began.kind, ended.kind, ended.label) == ("began", "ended", "zero")
+    assert ended.ended is not None
+    assert ended.time < ended.ended + PAUSE
+
+
 def test_what_is_unfamiliar_speaks_against_a_moment_and_what_is_covered_does_not() -> None:
     asked = classifier(familiar=-1.0, near=-5.0)
 
