@@ -1,6 +1,7 @@
 """The export of a training run: load a trained model, its data, export it, and optionally search schemes."""
 
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
@@ -206,7 +207,7 @@ def _fitted_on(
     heard, spans = _heard(model, dataset, partial(progress, "decode streams"))
     turns = unseen = None
     if model.description.linear:
-        turns = group_folds([replace(e, groups=(e.person or e.group or e.id,)) for e in labelled]).numpy()
+        turns = group_folds(apart(labelled)).numpy()
         unseen = np.array([e.split == "calibrate" for e in labelled])
     fitted_on = FittedOn(
         calibrate,
@@ -260,6 +261,27 @@ def _search(
             error.trade_offs = tuple(trade_offs)
             raise
     return chosen
+
+
+def apart(examples: Sequence[Example]) -> list[Example]:
+    """Return labelled examples with the groups that are left out in turn, to fit a calibration.
+
+    They are people. Where somebody alone gave a class, as in takes of one sitting, what is fitted without
+    them would not know it; then they are the examples' groups, the last of these, or each example.
+    """
+    counts = Counter(label for example in examples for label in example.labels)
+    ways = (
+        [example.person or example.group or example.id for example in examples],
+        [example.group or example.id for example in examples],
+        [example.groups[-1] if example.groups else example.id for example in examples],
+        [example.id for example in examples],
+    )
+    for way in ways:
+        pairs = {(label, who) for e, who in zip(examples, way, strict=True) for label in e.labels}
+        apart = Counter(label for label, _ in pairs)
+        if all(apart[label] > 1 or counts[label] == 1 for label in counts):
+            break
+    return [replace(example, groups=(who,)) for example, who in zip(examples, way, strict=True)]
 
 
 def _load(run: Path, method: str, train: Sequence[str]) -> Model:

@@ -14,6 +14,7 @@ from sensemble_runtime.auditing.intervals import group_codes, people_codes
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.head import KNOWN
+from sensemble_sensors.media.dataset import Example
 from sensemble_train.data.clips import Clips
 
 from tests.export.conftest import NAMED, PEOPLE, Export
@@ -102,3 +103,19 @@ def test_few_windows_lower_the_limit_and_the_odds_of_any_window_are_that_of_stil
     wasted = draw.normal(size=(1000, 1)) < np.array(shown)
     assert wasted.mean() < 0.02, "of new windows, and by the least of 29 it would be 0.03"
     assert limit_of(np.linspace(3, 9, 49), np.zeros((1, 49), int)) == 3, "the share is a window"
+
+
+def test_people_are_left_out_in_turn_unless_somebody_alone_gave_a_class() -> None:
+    """Of takes of one sitting, nothing was left to fit on, and each answer was unsure."""
+
+    def taken(*given: tuple[str, str]) -> list[str | None]:
+        takes = [
+            Example(f"{n}", "train", (label,), {}, line=n, groups=(who, f"take {n}"), person=who)
+            for n, (who, label) in enumerate(given)
+        ]
+        return [example.group for example in run.apart(takes)]
+
+    two = [("anna", "yes"), ("anna", "no"), ("ben", "yes"), ("ben", "no")]
+    assert taken(*two) == ["anna", "anna", "ben", "ben"]
+    assert taken(*two[:2], *two[:2]) == ["take 0", "take 1", "take 2", "take 3"]
+    assert taken(*two[:3]) == ["anna", "anna", "ben"], "a class with one example decides nothing"
