@@ -25,7 +25,7 @@ _CHUNK = 0.05, 0.1  # seconds of sound in a sample
 _WAITING = 64  # samples that wait for a slow reader
 _STEADY = 40  # buffers, or 4 s of sound; the one with the least delay sets the clock
 _HOLE = 1.0  # seconds without sound after which the clock is set anew
-_PATIENCE = 2.0  # seconds that the server may take to answer
+_PATIENCE = 10.0  # seconds that the server may take to answer: from a cold disk, its tool alone takes over 2
 # Seconds to the next look without an event: doubled, for `pactl subscribe` takes a while to start.
 _LOOKS = (0.2, 5.0)
 _FIELD = re.compile(r"^\t(\w[\w ]*): (.*)$", re.MULTILINE)
@@ -159,7 +159,7 @@ class SourceWatch:
         """Stop watching."""
         self._stop.set()
         self._changes.kill()
-        self._thread.join(2 * _PATIENCE)
+        self._thread.join(_PATIENCE)
         self._changes.communicate()
 
     def _run(self) -> None:
