@@ -5,7 +5,10 @@ import re
 import shutil
 import sqlite3
 from contextlib import closing
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
@@ -13,6 +16,8 @@ import pytest
 from sensemble_apps.cli import main
 from sensemble_apps.errors import InputError
 from sensemble_apps.tables import gate_verdict
+from sensemble_apps.tables.comparison_table import Side, named
+from sensemble_runtime.bundle.manifest_file import read_manifest
 
 from tests.apps.clips import write_clip
 from tests.apps.html_page import Page
@@ -84,7 +89,7 @@ def test_the_page_shows_the_examples_whose_answers_changed(
 ) -> None:
     out = tmp_path / "page.html"
     assert main(["compare", *map(str, runs), "--data", str(data), "--out", str(out)]) == 0
-    assert "B is worse: right in " in capsys.readouterr().out
+    assert f"{runs[1].name} is worse: right in " in capsys.readouterr().out
     html = out.read_text(encoding="utf-8")
     page = Page(html)
     assert "Right in A, wrong in B: 40" in page.text
@@ -95,6 +100,39 @@ def test_the_page_shows_the_examples_whose_answers_changed(
     assert media == ["polyline", "audio", "img"]
     assert {source[:5] for source in re.findall(r'src="([^"]*)"', html)} == {"data:"}
     assert not re.search(r"https?://|<script", html)
+
+
+def test_one_bundle_is_said_to_be_one(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "page.html"
+    assert main(["compare", str(runs[0]), str(runs[0]), "--out", str(out)]) == 0
+    assert "A and B are the same bundle." in capsys.readouterr().out
+    assert "The same bundle: the same" in Page(out.read_text(encoding="utf-8")).text
+
+
+@pytest.mark.parametrize(
+    ("days", "names"),
+    [
+        (("2026-11-28", "2026-12-02"), ("that of 28 November", "today's")),
+        (("2025-11-28", "2026-12-01"), ("that of 28 November 2025", "that of 1 December 2026")),
+        (("2026-12-02", "2026-12-02"), ("demo", "noisy")),
+    ],
+)
+def test_releases_are_named_by_their_days_else_by_their_folders(
+    runs: tuple[Path, Path], days: tuple[str, str], names: tuple[str, str]
+) -> None:
+    manifest, result = read_manifest(runs[0] / "bundle" / "manifest.json"), Any
+    sides = [
+        Side(
+            f"runs/{folder}/bundle",
+            "",
+            result,  # type: ignore[arg-type] # which no name needs
+            replace(manifest, provenance=replace(manifest.provenance, created=f"{day}T12:00:00+00:00")),
+        )
+        for folder, day in zip(("demo", "noisy"), days, strict=True)
+    ]
+    assert named(sides[0], sides[1], date(2026, 12, 2)) == names
 
 
 def test_a_build_stops_at_the_change_that_is_too_large(

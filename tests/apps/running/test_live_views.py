@@ -244,10 +244,10 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
     reported = Event(1.0, "unfamiliar", "audio", text="it is unlike what the encoder was trained on")
     shown = _picture(bundle, 140, _view(bundle, made, faults=(reported,)))
     (row,) = (line for line in shown if line.startswith("○ microphone"))
-    assert "unfamiliar: it is unlike what the encoder was trained on" in row
+    assert "hears nothing it knows" in row
     assert "? 33%" in row, "it has no evidence"
     shown = _picture(bundle, 140, _view(bundle, made))
-    assert not any("unfamiliar" in line for line in shown if "microphone" in line[:14])
+    assert not any("nothing" in line for line in shown if "microphone" in line[:14])
 
 
 @pytest.mark.parametrize(

@@ -175,9 +175,8 @@ def test_from_an_empty_folder_to_a_robust_live_model(playwright: Playwright, tmp
             expect(page.locator("#label")).to_have_text(ONE)
             assert inaccessible(page) == []
             page.get_by_role("button", name="Go on training model 1").click(timeout=TRAINED)
-            page.get_by_role("button", name="Let it answer").click(timeout=TRAINED)
+            expect(page.locator(".model").first).to_contain_text("answers now", timeout=TRAINED)
             print(f"from that to a robust one, with one break: {monotonic() - began:.0f} s")  # noqa: T201 - a measurement
-            expect(page.locator(".model").first).to_contain_text("answers now")
             page.get_by_text("By sensor").first.click()
             expect(page.locator(".model table").first).to_contain_text("microphone + camera")
             expect(page.locator("#label")).to_have_text(ONE)
@@ -220,11 +219,23 @@ def record(page: Page, label: str) -> None:
     page.get_by_role("button", name="Record in a row").click()
     expect(page.locator("#screen.recording #countdown")).to_have_text("Recording")
     assert inaccessible(page) == []
-    expect(strip).to_have_count(TAKES - 1)
+    with explained(page):
+        expect(strip).to_have_count(TAKES - 1)
     expect(page.locator("#over")).to_be_hidden()
     page.get_by_label(label, exact=True).check()
     page.locator("#hold").focus()
     page.keyboard.down(" ")
     expect(page.locator("#screen.recording")).to_be_visible()
     page.keyboard.up(" ")
-    expect(strip).to_have_count(TAKES)
+    with explained(page):
+        expect(strip).to_have_count(TAKES)
+
+
+@contextmanager
+def explained(page: Page) -> Iterator[None]:
+    """Say what the page says of the last take, where the block fails."""
+    try:
+        yield
+    except AssertionError as error:
+        error.add_note(f"the page says: {page.locator('#failure').text_content()!r}")
+        raise

@@ -92,6 +92,7 @@ def test_what_it_reads() -> None:
         ("drop.audio+video<=0.1", "drop.audio+video<=0.1: a drop is of one sensor; write drop.audio"),
         ("drop.<=0.1", "drop.<=0.1: it names no sensor; there are audio, text, video, microphone, captions,"),
         ("imu>=0.1", "imu>=0.1: no sensor is called 'imu'; there are audio, text, video, microphone,"),
+        ("acc>0.9", "acc>0.9: no sensor is called 'acc'; there are audio, text, video, microphone,"),
         ("drop.P<=0.1", "drop.P<=0.1: no sensor is called 'P'"),
         ("audio+microphone>=0.1", "audio+microphone>=0.1: names audio twice; name each sensor once"),
         ("audio>=0.1,microphone>=0.2", "microphone>=0.2: audio>=0.1 is about the same; keep one of them"),

@@ -61,15 +61,19 @@ def main(arguments: Compare) -> None:
         return
     from sensemble_apps.report import compare_page  # Jinja takes a while
 
-    console = Console(highlight=False, markup=False)
-    for letter, side in (("A", a), ("B", b)):
+    console, made = Console(highlight=False, markup=False), datetime.now(UTC)
+    names = comparison_table.named(a, b, made.date())
+    for letter, side, name in zip("AB", (a, b), names, strict=True):
+        own = "" if name == letter else f"{name}, "
         console.print(
-            f"{letter}: {side.title} ({side.data}; bundle {side.result.bundle[:12]})", soft_wrap=True
+            f"{letter}: {own}{side.title} ({side.data}; bundle {side.result.bundle[:12]})", soft_wrap=True
         )
+    if a.result.bundle == b.result.bundle:
+        console.print("A and B are the same bundle.")
     console.print(comparison_table.sets(found))
-    for sentence in (*comparison_table.sentences(found), *(line for _, line in verdicts)):
+    for sentence in (*comparison_table.sentences(found, names), *(line for _, line in verdicts)):
         console.print(sentence, soft_wrap=True)
-    write(arguments.out, compare_page.render(found, a, b, examples, verdicts, datetime.now(UTC)))
+    write(arguments.out, compare_page.render(found, a, b, examples, verdicts, made))
     say(str(arguments.out))
     gate_verdict.enforce(verdicts, arguments.junit)
 

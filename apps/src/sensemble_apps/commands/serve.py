@@ -14,6 +14,7 @@ from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.thresholds import DEFAULT
 
+from sensemble_apps.console.kinds import words_of
 from sensemble_apps.console.output import say_executors
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError, until_stopped
@@ -125,7 +126,7 @@ def _sources(
         played = playable(arguments.replay, arguments.split, bundle.specs)
         player = player_of(played, bundle.specs, repeated=True)
         for modality in player.modalities:
-            page.sensors.add(player.sensor(modality))
+            page.sensors.rename(page.sensors.add(player.sensor(modality)), words_of(modality).sensor)
         with player:
             yield player.example_at
         return

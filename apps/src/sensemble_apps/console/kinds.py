@@ -139,6 +139,7 @@ class Display:
         demonstrated: the conditions under which the demo audits it, such as `noise:3`.
         faults: findings of its health check, and the seconds until each.
         staged: the conditions that a page offers as buttons; it lists all.
+        none: its opinion while its windows are like nothing that was learned, after its name: `sees ...`.
     """
 
     sensor: str
@@ -152,6 +153,7 @@ class Display:
     demonstrated: tuple[str, ...] = ()
     faults: tuple[tuple[str, float], ...] = ()
     staged: tuple[Staged, ...] = ()
+    none: str = "shows nothing it knows"
 
 
 _BARS = "▁▂▃▄▅▆▇█"
@@ -201,6 +203,7 @@ DISPLAYS = {
             Staged("reverb", 5, "echo", _ECHO),
             _LIE,
         ),
+        none="hears nothing it knows",
     ),
     "frames": Display(
         "camera",
@@ -225,6 +228,7 @@ DISPLAYS = {
             Staged("noise", 4, "noise", _SPECKS),
             _LIE,
         ),
+        none="sees nothing it knows",
     ),
     "text": Display(
         "captions",
@@ -237,10 +241,11 @@ DISPLAYS = {
         _BALLOON,
         demonstrated=("dropped:5",),
         staged=(
-            Staged("dropped", 4, "gaps", "M4 7h6M14 7h6M4 12h3M12 12h8M4 17h9M17 17h3"),
+            Staged("dropped", 4, "missing", "M4 7h6M14 7h6M4 12h3M12 12h8M4 17h9M17 17h3"),
             Staged("misspelt", 4, "typos", "M4 17l4-11 4 11M5.5 13h5M15 8l5 9M20 8l-5 9"),
             _LIE,
         ),
+        none="say nothing it knows",
     ),
     "series": Display(
         "sensor",
@@ -260,6 +265,7 @@ DISPLAYS = {
             Staged("gaps", 5, "gaps", "M2 12h5M10 12h4M17 12h5"),
             _LIE,
         ),
+        none="feels nothing it knows",
     ),
 }
 """The kinds by name, in the order of their letters in the paper's tables, AVT; series are I."""

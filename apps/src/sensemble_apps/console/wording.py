@@ -45,10 +45,14 @@ def words(subset: Iterable[str]) -> str:
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
+def classes_in_order(labels: Sequence[str]) -> list[str]:
+    """Return classes in the order in which one counts, if all are digits, else as given."""
+    return sorted(labels, key=_DIGITS.index) if all(label in _DIGITS for label in labels) else [*labels]
+
+
 def class_words(labels: Sequence[str], most: int) -> str:
-    """Name classes as one reads them, `most` at most; digits in the order in which one counts."""
-    counted = all(label in _DIGITS for label in labels)
-    order = [as_words(label) for label in (sorted(labels, key=_DIGITS.index) if counted else labels)]
+    """Name classes as one reads them, `most` at most."""
+    order = [as_words(label) for label in classes_in_order(labels)]
     return words(order if len(order) <= most else [*order[:most], "others"])
 
 

@@ -48,16 +48,19 @@ def render(
 ) -> str:
     """Return the page as HTML; `examples` by id are shown where an answer changed."""
     every = found.sets[found.fullest]
-    verdict = comparison_table.verdict(every, found.margin)
+    names = comparison_table.named(a, b, made.date())
+    verdict = comparison_table.verdict(every, found.margin, names)
+    if a.result.bundle == b.result.bundle:
+        verdict = f"The same bundle: {verdict}"
     return page_template.render(
         "compare.html.j2",
         found=found,
-        sides=(("A", a), ("B", b)),
+        sides=(("A", a, names[0]), ("B", b, names[1])),
         verdicts=verdicts,
         made=made,
         headline=verdict[0].upper() + verdict[1:],
         live=sensor_words(subsets.parse(found.fullest)),
-        sentences=list(comparison_table.sentences(found)),
+        sentences=list(comparison_table.sentences(found, names)),
         columns=comparison_table.COLUMNS,
         caption=comparison_table.CAPTION,
         rows=[(subsets.parse(name), one, comparison_table.cells(one)) for name, one in found.sets.items()],

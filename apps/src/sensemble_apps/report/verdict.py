@@ -8,7 +8,7 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.reliability import Answered, Outcomes
 
 from sensemble_apps.console.kinds import as_words
-from sensemble_apps.console.wording import class_words, percent, sensor_words
+from sensemble_apps.console.wording import class_words, classes_in_order, percent, sensor_words
 
 _NAMED = 12  # classes that are named
 _PAIRS = 5  # of classes, the worst
@@ -61,15 +61,20 @@ def _meaning(live: Sequence[str], shares: Sequence[tuple[str, str, float]]) -> I
     _, sure_wrong, held, rest = (share for *_, share in shares)
     unsure = held + rest
     yield (  # not how often it is right: beside the headline's accuracy, the classifier's, it would puzzle
-        f"With {sensor_words(live)}, a session is sure in {percent(1 - unsure, 0)} % of the examples, and "
+        f"With {sensor_words(live)}, a session is sure in {_share(1 - unsure)} % of the examples, and "
         f"sure and wrong in {percent(sure_wrong)} %."
     )
     if unsure:
         yield (
-            f"In the other {percent(unsure, 0)} % it is unsure: it names possible classes, not a label. "
-            f"In {percent(held, 0)} % the likeliest of them is right, which is the price of caution; in "
-            f"{percent(rest, 0)} % it is wrong: there caution prevents a mistake."
+            f"In the other {_share(unsure)} % it is unsure: it names possible classes, not a label. "
+            f"In {_share(held)} % the likeliest of them is right, which is the price of caution; in "
+            f"{_share(rest)} % it is wrong: there caution prevents a mistake."
         )
+
+
+def _share(share: float) -> str:
+    """Write a share in whole per cent, a small one with a decimal: 0 is none."""
+    return percent(share, 1 if 0 < share < 0.01 else 0)
 
 
 def _confusion(
@@ -95,7 +100,8 @@ def _confusion(
         for true, said in worst[:_PAIRS]
     ]
     involved = list(dict.fromkeys(place for pair in worst for place in pair))[:_SIDE]
-    some = sorted(involved) if len(labels) > _SIDE else [*range(len(labels))] if worst else []
+    counted = [labels.index(label) for label in classes_in_order(labels)]
+    some = [place for place in counted if place in involved or len(labels) <= _SIDE] if worst else []
     rows = [
         (titles[true], [counts[true, said] / totals[true] or None for said in some])
         for true in some

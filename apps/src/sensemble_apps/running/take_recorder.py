@@ -19,6 +19,7 @@ from sensemble_apps.running.recorder import Recorder
 COUNTDOWN = 3.0  # seconds before a take
 SHORTEST = 1.0  # seconds of a take that is stopped
 _PAUSE = 0.8  # seconds between two takes in a row: time to move
+_TRIES = 3  # of a take in which no sensor gives a sample
 _SHOWN = 0.1  # seconds between two looks at a take
 _QUIT, _DELETE = "q", "d"
 
@@ -30,7 +31,7 @@ def takes_in(folder: Path) -> tuple[Take, ...]:
 
 @dataclass(frozen=True, slots=True)
 class TakeProgress:
-    """A take that is recorded, the `number`th of `count` in a row: its phase, and the end of that."""
+    """The `number`th of `count` takes in a row: its phase, when that ends, and which try it is."""
 
     title: str
     phase: str
@@ -38,6 +39,7 @@ class TakeProgress:
     seconds: float
     number: int
     count: int
+    tried: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Wanted:
 class TakeRecorder:
     """Records one take at a time, in its own thread. Safe from any thread.
 
-    `done` is called after each take, with an error in words if it failed.
+    A take in which no sensor gave a sample is tried again. `done` is called after each try, with an error in
+    words if it failed.
 
     Attributes:
         number: of the last take.
@@ -153,11 +156,14 @@ class TakeRecorder:
                 sleep(self._clock, recording.began + SHORTEST - self._clock.now())
         finally:
             self._recorder.stop()
-        if not recording.segments:
-            raise InputError(f"{self.folder}: take {recording.take} is empty: no sensor gave a sample")
-        if progress.number == progress.count or self._stop.is_set():
-            return None
-        return replace(progress, phase="countdown", until=end + _PAUSE, number=progress.number + 1)
+        following = replace(progress, phase="countdown", until=end + _PAUSE)
+        if recording.segments:
+            self.failure, following = None, replace(following, number=progress.number + 1, tried=1)
+        else:
+            self.failure = f"take {recording.take} is empty: no sensor gave a sample"
+            following = replace(following, tried=progress.tried + 1)
+        is_over = following.number > following.count or following.tried > _TRIES
+        return None if is_over or self._stop.is_set() else following
 
 
 def plan(classes: Sequence[str], takes: int, backgrounds: int = 0, unlabelled: int = 0) -> tuple[Wanted, ...]:

@@ -82,8 +82,8 @@ def event_as_json(event: Event) -> dict[str, Any]:
 
 
 def event_words(event: Event) -> str:
-    """Return an event in words: `lost: no picture came`."""
-    return in_words(event.kind, event.text)
+    """Return an event in words: `lost: no picture came`, or `hears nothing it knows` of an unfamiliar one."""
+    return words_of(event.modality).none if event.kind == "unfamiliar" else in_words(event.kind, event.text)
 
 
 def in_words(kind: str, text: str) -> str:

@@ -117,7 +117,7 @@ def _take(recorder: TakeRecorder) -> dict[str, Any] | None:
     if (progress := recorder.progress) is None:
         return None
     fields = asdict(progress) | {"left": round(recorder.left(progress), 2)}
-    del fields["until"]
+    del fields["until"], fields["tried"]
     return fields
 
 

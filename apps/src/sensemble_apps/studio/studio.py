@@ -302,9 +302,11 @@ class Studio:
             self._changed()
 
     def _trained(self) -> None:
-        """Make a run that was just trained ready for phones."""
+        """Let a run that was just trained answer, and make it ready for phones."""
         with self._lock:
             if self.job is not None and self.job.status == "done":
+                with suppress(SensembleError):  # the page offers it again
+                    self.open_live(self.job.run.number)
                 self._prepare(self.job.run)
             self._changed()
 

@@ -4,6 +4,7 @@ Both continue when they are started again: a training can be cancelled and resum
 They end with the studio, also if that is killed.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -20,16 +21,43 @@ from sensemble_apps.web.site import TARGET
 _PATIENCE = 20.0  # seconds that a process may take to end
 _KNOWN = 0.1  # of the work, after which the pace is known
 _TRAINING = {
-    "decode": 0.06,
-    "embed": 0.24,
-    "pretrain": 0.05,
-    "specialist": 0.1,
-    "choose": 0.02,
-    "subset": 0.1,
-    "evaluate": 0.03,
+    "decode": 0.05,
+    "embed": 0.08,
+    "pretrain": 0.06,
+    "specialist": 0.05,
+    "subset": 0.02,
+    "evaluate": 0.02,
 }
-_EXPORT = {"decode": 0.05, "degrade": 0.05, "export": 0.3}
-"""The first word of a process's stages -> their share of the work of both, in order, on two cores."""
+_EXPORT = {"decode": 0.06, "degrade": 0.08, "lower": 0.02, "measure": 0.1}
+"""The first word of a process's stages -> their share of the work of both, in order, on two cores.
+
+What is fitted at the end says nothing meanwhile; the instant model has lowered the encoders already.
+"""
+
+
+class TimeLeft:
+    """The seconds that some work still takes: they may stand still, and never rise."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._began = clock.now()
+        self._end: float | None = None  # as expected by the last share
+        self._said = math.inf
+        self.share = 0.0
+
+    def note(self, share: float) -> None:
+        """Note the share of the work that is done; a smaller one than before is none."""
+        if share > self.share:
+            self.share, now = share, self._clock.now()
+            self._end = now + (now - self._began) * (1 - share) / share
+
+    @property
+    def seconds(self) -> float | None:
+        """What is left; None while that is unknown."""
+        if self._end is None or self.share <= _KNOWN:
+            return None
+        self._said = min(self._said, max(0.0, self._end - self._clock.now()))
+        return self._said
 
 
 class CommandJob:
@@ -57,7 +85,7 @@ class CommandJob:
         self._done, self._clock = done, clock
         self._began = clock.now()
         self._stages: list[str] = []
-        self._share = 0.0
+        self._left = TimeLeft(clock)
         self._ended: float | None = None
         self._cancelled = False
         self._stage: dict[str, Any] = {"stage": "starting", "done": 0, "total": 0}
@@ -70,16 +98,14 @@ class CommandJob:
 
     def snapshot(self) -> dict[str, Any]:
         """Return the progress for JSON; `left` and `share` are null while they are unknown."""
-        elapsed = (self._ended or self._clock.now()) - self._began
-        share = self._share if self._share > _KNOWN else None
-        left = None if share is None else elapsed * (1 - share) / share
+        left = self._left.seconds
         return {
             "run": self.run.number,
             "status": self.status,
             "reason": self.reason,
             **self._stage,
-            "elapsed": round(elapsed, 1),
-            "share": share,
+            "elapsed": round((self._ended or self._clock.now()) - self._began, 1),
+            "share": None if left is None else self._left.share,
             "left": None if left is None else round(left, 1),
         }
 
@@ -123,7 +149,7 @@ class CommandJob:
                 # Nobody knows how many stages of a word there are: each takes half of what is left.
                 half = 0.5 ** sum(other.startswith(word) for other in self._stages)
                 through = 1 - half * (2 - said["done"] / max(1, said["total"]))
-                self._share = max(self._share, begins + part * through)
+                self._left.note(begins + part * through)
             begins += part
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date, datetime
 from pathlib import Path
 from statistics import fmean
 
@@ -18,6 +19,7 @@ from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import TOO_FEW
 from sensemble_apps.console.wording import data_title, percent, sensor_words, set_title
 from sensemble_apps.tables.condition_table import phrase_of
+from sensemble_apps.tables.run_folder import bundle_title
 
 COLUMNS = ("A", "B", "B less A", "gained", "lost", "p")
 CAPTION = (
@@ -25,6 +27,10 @@ CAPTION = (
     "gained, lost: examples that B alone, or A alone, answers right; p: McNemar's test, "
     "adjusted for the number of sets (Holm)"
 )
+
+
+Names = tuple[str, str]
+"""Of A and of B, in sentences."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +48,12 @@ class Side:
     result: AuditResult
     manifest: Manifest | None = None
 
+    @property
+    def day(self) -> date | None:
+        """The day of its export; None of a bare record."""
+        made = self.manifest and self.manifest.provenance.created
+        return datetime.fromisoformat(made).date() if made else None
+
     def to_json(self) -> dict[str, str]:
         """Return its names for `json.dumps`."""
         return {"title": self.title, "bundle": self.result.bundle, "data": self.data}
@@ -51,6 +63,19 @@ def recorded_side(path: Path) -> Side:
     """Return the last complete audit of a record; ComparisonError if there is none."""
     last = complete_audits(path)[-1]
     return Side(str(path), data_title(last.dataset, last.split), recorded_audit(path, last))
+
+
+def named(a: Side, b: Side, today: date) -> tuple[str, str]:
+    """Name two releases by the days of their exports, as `that of 28 November` and `today's`.
+
+    Exports of one day are named by their runs' folders, and those that have no other name A and B.
+    """
+    days, titles = (a.day, b.day), [bundle_title(Path(one.title)) for one in (a, b)]
+    if a.day != b.day and all(days):
+        form = "%-d %B" if all(day and day.year == today.year for day in days) else "%-d %B %Y"
+        one, other = ("today's" if day == today else f"that of {day:{form}}" for day in days if day)
+        return one, other
+    return ("A", "B") if titles[0] == titles[1] else (titles[0], titles[1])
 
 
 def cells(one: SetComparison) -> tuple[str, ...]:
@@ -87,48 +112,53 @@ def sets(found: Comparison) -> Table:
     return drawn
 
 
-def verdict(one: SetComparison, margin: float) -> str:
-    """Write the difference between A and B in the answers of a set."""
+def verdict(one: SetComparison, margin: float, names: Names) -> str:
+    """Write the difference between two releases in the answers of a set."""
+    a, b = names
     then, now = percent(one.before.accuracy), percent(one.after.accuracy)
     low, high = (f"{100 * abs(end):.1f}" for end in (one.change.low, one.change.high))
     few = f", {TOO_FEW} to say more" if one.change.too_few else ""
     if not one.gained and not one.lost:
-        return f"the same {now} % are right in B as in A: no answer became right or wrong{few}"
+        return f"the same {now} % are right in {b} as in {a}: no answer became right or wrong{few}"
     if one.differs:
         least, most = (low, high) if one.change.value > 0 else (high, low)
         better = "better" if one.change.value > 0 else "worse"
-        return f"B is {better}: right in {now} % where A is in {then} %, {least} to {most} points"
+        return f"{b} is {better}: right in {now} % where {a} is in {then} %, {least} to {most} points"
     if one.equivalent:
-        return f"B is as right as A: {now} and {then} %, less than {100 * margin:g} points apart"
-    found = f"B is right in {now} %, A in {then} %, {points(one.change)} points{few}"
+        return f"{b} is as right as {a}: {now} and {then} %, less than {100 * margin:g} points apart"
+    found = f"{b} is right in {now} %, {a} in {then} %, {points(one.change)} points{few}"
     if one.p < ALPHA:  # the interval excludes zero
         return f"a difference that chance may explain among so many comparisons: {found}"
     return f"no difference is shown: {found}"
 
 
-def sureness(one: SetComparison) -> str:
-    """Write how often a set's answers are sure and wrong, and unsure, in A and in B."""
+def sureness(one: SetComparison, names: Names) -> str:
+    """Write how often a set's answers are sure and wrong, and unsure, in two releases."""
+    a, b = names
     return (
-        f"Sure and wrong: {percent(one.before.sure_wrong)} % of the answers of A, "
-        f"{percent(one.after.sure_wrong)} % of B ({points(one.wrong)} points). "
+        f"Sure and wrong: {percent(one.before.sure_wrong)} % of the answers of {a}, "
+        f"{percent(one.after.sure_wrong)} % of {b} ({points(one.wrong)} points). "
         f"Unsure: {percent(one.before.unsure)} %, {percent(one.after.unsure)} % ({points(one.unsure)})."
     )
 
 
-def sentences(found: Comparison) -> Iterator[str]:
+def sentences(found: Comparison, names: Names) -> Iterator[str]:
     """Yield the verdict on the fullest set, on sets that changed, on sureness, and what was left out."""
     every = found.fullest
     one = found.sets[every]
-    yield f"With {sensor_words(subsets.parse(every))}, {verdict(one, found.margin)}."
+    yield f"With {sensor_words(subsets.parse(every))}, {verdict(one, found.margin, names)}."
     for name, other in found.sets.items():
         if name != every and other.differs:
-            yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin)}."
-    yield sureness(one)
+            yield f"With {sensor_words(subsets.parse(name))}, {verdict(other, found.margin, names)}."
+    yield sureness(one, names)
     if found.groups < found.examples:
         groups = counted(found.groups, "group")
         yield f"The {found.examples} examples are of {groups}, which every number allows for."
     if any(found.only):
-        yield f"Left out: {found.only[0]} examples that only A has, {found.only[1]} that only B has."
+        before, after = (
+            f"{n} examples that only {name} has" for n, name in zip(found.only, names, strict=True)
+        )
+        yield f"Left out: {before}, {after}."
 
 
 @dataclass(frozen=True)

@@ -203,6 +203,7 @@ def describe_modalities(specs: Mapping[str, InputSpec]) -> list[dict[str, Any]]:
             "device": owners.get(modality, ""),
             "icon": display_of(spec).icon,
             "noun": kind_of(spec).noun,
+            "none": display_of(spec).none,
             "shape": list(spec.shape),
             "rate": spec.rate,
             "hop": spec.hop,

@@ -24,6 +24,7 @@ const ICONS = {
   text: "M4 5h16v11h-9l-4 4v-4H4zM8 9h8M8 12h5",
   series: "M3 12h4l3-8 4 16 3-8h4",
 };
+const NONE = { waveform: "hears nothing it knows", frames: "sees nothing it knows", text: "say nothing it knows", series: "feels nothing it knows" };
 const NOUNS = { waveform: "sound", frames: "picture", text: "caption", series: "measurement" };
 
 export function describe({ specs }: Bundle): Modality[] {
@@ -32,7 +33,7 @@ export function describe({ specs }: Bundle): Modality[] {
     const [first, ...rest] = modality.split(".");
     const { name } = kindOf(spec);
     const sensor = [...rest, SENSORS[first] ?? first].join(" ");
-    return { modality, kind, sensor, device: "", icon: ICONS[name], noun: NOUNS[name], shape, rate, hop, channels: channels.map((one) => one.name), conditions: [] };
+    return { modality, kind, sensor, device: "", icon: ICONS[name], noun: NOUNS[name], none: NONE[name], shape, rate, hop, channels: channels.map((one) => one.name), conditions: [] };
   });
 }
 
@@ -137,7 +138,8 @@ export class SessionState {
     if (event.label) return this.enter({ ...event, words: `${event.label.replace(/_+/g, " ")}, ${this.named(event.sensors ?? [])}`, fault: false });
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
     if (kind === "detached") this.fresh.delete(modality);
-    this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${inWords(kind, text)}`, fault: FAULTS.includes(kind) });
+    const words = kind === "unfamiliar" ? NONE[kindOf(this.bundle.specs[modality]).name] : inWords(kind, text);
+    this.enter({ ...event, sensor, words: `${this.titles.get(modality) || sensor} ${words}`, fault: FAULTS.includes(kind) });
   }
 
   private predicted(prediction: Prediction): void {

@@ -47,6 +47,7 @@ _CHANGE = ".B-A"
 _NAMED: dict[str, CriterionKind] = {
     kind: kind for kind in ("P", "R", "drop", "gain", "wrong", "unsure", "under")
 }
+_WHOLE = ("all", "P", "R", "wrong", "unsure")  # criteria of all sensors, by their whole name
 _BOUNDED = ("drop", "wrong", "unsure")  # which have a largest value; the others have a least one
 
 
@@ -140,6 +141,8 @@ def _criterion(text: str, words: Mapping[str, str], devices: Mapping[str, Subset
     name, change = whole.removesuffix(_CHANGE), whole.endswith(_CHANGE)
     prefix, _, rest = name.partition(".")
     kind = _NAMED.get(prefix, "score")
+    if kind == "score" and not change and name not in _WHOLE:
+        _subset(text, name, words)  # before its sign: a name that is none takes no limit
     if sign != (wanted := "<=" if kind in _BOUNDED else ">="):
         which = f"{prefix} has a largest" if kind in _BOUNDED else "a score has a least"
         raise GateError(f"{text}: {which} value; write {whole}{wanted}{number}")
@@ -154,7 +157,7 @@ def _criterion(text: str, words: Mapping[str, str], devices: Mapping[str, Subset
     if kind in ("drop", "gain"):
         lost = devices if kind == "drop" else {}
         return Criterion(text, kind, _one(text, kind, rest, {**words, **{d: d for d in lost}}), limit)
-    if name in ("P", "R", "all", "wrong", "unsure"):
+    if name in _WHOLE:
         return Criterion(text, kind, (), limit)
     return Criterion(text, kind, _subset(text, name if kind == "score" else rest, words), limit)
 
@@ -194,7 +197,7 @@ def _subset(text: str, name: str, words: Mapping[str, str]) -> Subset:
     unknown = next((word for word in names if word not in words), None)
     if unknown is not None:
         what = f"no sensor is called {unknown!r}" if unknown else "it names no sensor"
-        raise GateError(f"{text}: {what}; there are {', '.join(words)}, and P, R")
+        raise GateError(f"{text}: {what}; there are {', '.join(words)}, and {', '.join(_WHOLE)}")
     subset = tuple(sorted(words[word] for word in names))
     if len(set(subset)) < len(subset):
         raise GateError(f"{text}: names {max(subset, key=subset.count)} twice; name each sensor once")

@@ -2,7 +2,7 @@
 
 import { counted } from "./classes.js";
 import { delivery } from "./deliver.js";
-import { button, byId, make, percent, rightOf, say } from "./dom.js";
+import { button, byId, FEW, make, percent, rightOf, say } from "./dom.js";
 
 /** @typedef {import("./studio_types.js").Project} Project */
 /** @typedef {import("./studio_types.js").Score} Score */
@@ -13,6 +13,7 @@ import { button, byId, make, percent, rightOf, say } from "./dom.js";
 /** @typedef {{words: string, act?: string, press?: () => void, share?: number | null, ends?: boolean}} Step the share is null where nobody knows it; `ends`: the press ends something */
 
 const ENOUGH = 2; // takes of a class for an instant model
+const NEARLY = 5; // seconds that are left and not counted down
 const GOOD = 5; // takes of a class, from which a model is worth training
 
 /** What a stage does, by its first word. @type {Record<string, string>} */
@@ -23,12 +24,15 @@ const STAGES = {
   embed: "It looks and listens",
   pretrain: "The sensors learn from each other",
   specialist: "Each sensor learns by itself",
-  choose: "The sensors choose their teacher",
+  temperatures: "It learns how sure it may be",
   subset: "All sets of sensors learn together",
+  balance: "It learns how sure it may be",
   evaluate: "It is tested with takes kept aside",
   degrade: "It looks and listens in bad conditions",
-  export: "It is made ready to run anywhere",
+  lower: "It is made ready to run anywhere",
+  measure: "It is compared with what was trained",
 };
+const OTHER = "It is at work";
 
 /** @param {number} seconds @returns {string} such as `1 min 20 s` */
 export function lasting(seconds) {
@@ -62,9 +66,8 @@ export class Models {
     const made = project.runs.map((run) => {
       const current = training?.run === run.number && busy;
       const state = run.done ? "" : current ? " is being trained" : " is not finished";
-      const row = this.model(`Robust model ${run.number}${state}`, run.number, project.live === run.number, run.done, run.scores?.sets ?? []);
+      const row = this.model(`Robust model ${run.number}${state}`, run.number, project.live === run.number, run.done, run.scores?.sets ?? [], run.scores?.warnings);
       if (run.done) row.append(delivery(run.number, run.phone, project.live === run.number, this.send));
-      for (const line of run.scores?.warnings ?? []) row.append(make("p", { class: "warning" }, line));
       if (!run.done && !current) {
         const go = button(`Go on training model ${run.number}`, () => this.send({ type: "train", run: run.number }));
         go.disabled = busy;
@@ -84,10 +87,10 @@ export class Models {
     for (const one of byId("models").querySelectorAll("details")) one.open = open.includes(named(one));
   }
 
-  /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @returns {HTMLElement} */
-  model(title, run, live, done, sets) {
+  /** @param {string} title @param {number} run @param {boolean} live @param {boolean} done @param {Score[]} sets @param {string[]} [warnings] @returns {HTMLElement} */
+  model(title, run, live, done, sets, warnings = []) {
     const row = make("article", { class: "model" }, make("h3", {}, title, live ? make("span", { class: "live" }, " answers now") : ""));
-    if (sets.length) row.append(make("p", {}, `Right on the pieces of takes ${run ? "kept aside" : "that it has not learned from"}: ${rightOf(sets[sets.length - 1])}.`), scores(sets, this.sensors));
+    if (sets.length) row.append(make("p", {}, `Right on the pieces of takes ${run ? "kept aside" : "that it has not learned from"}: ${rightOf(sets[sets.length - 1])}.`), scores(sets, this.sensors, warnings));
     if (done && !live) row.append(button(`Let ${run ? `model ${run}` : "the instant model"} answer`, () => this.send({ type: "open_live", run })));
     return row;
   }
@@ -145,7 +148,8 @@ function preparing(lowered) {
 /** @param {Training} training @returns {string} */
 function inWords({ stage, done, total, left }) {
   const count = total ? `, ${done} of ${total}` : "";
-  return `${STAGES[stage.split(" ")[0]] ?? stage}${count}${left === null ? "" : `; about ${lasting(left)} left`}`;
+  const lasts = left === null ? "" : left < NEARLY ? "; nearly done" : `; about ${lasting(left)} left`;
+  return `${STAGES[stage.split(" ")[0]] ?? OTHER}${count}${lasts}`;
 }
 
 /** @param {[number, number]} mistaken @returns {string} */
@@ -153,9 +157,14 @@ function strangers([taken, n]) {
   return `Pieces of an unknown thing that would be taken for one of these: ${rightOf({ accuracy: taken / n, n })} (each class left out in turn).`;
 }
 
-/** @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @returns {HTMLElement} */
-function scores(sets, words) {
-  const rows = sets.map(({ subset, accuracy, low, high, n }) => make("tr", {}, make("th", { scope: "row" }, subset.split("+").map((modality) => words.get(modality) ?? modality).join(" + ")), make("td", {}, rightOf({ accuracy, n })), make("td", {}, `${percent(low)} to ${percent(high)}`)));
-  const heads = ["sensors", "right", "95 % interval"].map((title) => make("th", { scope: "col" }, title));
-  return make("details", {}, make("summary", {}, "By sensor"), make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)));
+/**
+ * Show how right each set of sensors is; an interval of few takes says nothing, and is left out.
+ * @param {Score[]} sets @param {Map<string, string>} words for their sensors, by modality @param {string[]} warnings @returns {HTMLElement}
+ */
+function scores(sets, words, warnings) {
+  const many = sets.some(({ n }) => n >= FEW);
+  const rows = sets.map(({ subset, accuracy, low, high, n }) => make("tr", {}, make("th", { scope: "row" }, subset.split("+").map((modality) => words.get(modality) ?? modality).join(" + ")), make("td", {}, rightOf({ accuracy, n })), ...(many ? [make("td", {}, n < FEW ? "" : `${percent(low)} to ${percent(high)}`)] : [])));
+  const heads = ["sensors", "right", ...(many ? ["95 % interval"] : [])].map((title) => make("th", { scope: "col" }, title));
+  const notes = warnings.map((line) => make("p", { class: "hint" }, line));
+  return make("details", {}, make("summary", {}, "By sensor"), make("table", {}, make("thead", {}, make("tr", {}, ...heads)), make("tbody", {}, ...rows)), ...notes);
 }

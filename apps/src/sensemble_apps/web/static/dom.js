@@ -82,7 +82,7 @@ export function button(text, press, attributes = {}) {
 /** @param {number} share @returns {string} in per cent */
 export const percent = (share) => `${Math.round(100 * share)}\u00a0%`;
 
-const FEW = 20; // examples, below which a share is counted: six of six are not 100 %
+export const FEW = 20; // examples, below which a share is counted: six of six are not 100 %
 
 /** @param {{accuracy: number, n?: number}} score @returns {string} how often it was right: in per cent, or `6 of 6` */
 export const rightOf = ({ accuracy, n }) => (n !== undefined && n < FEW ? `${Math.round(accuracy * n)} of ${n}` : percent(accuracy));

@@ -2,7 +2,7 @@
 // sensors expect while no answer is sure.
 
 import { byId, make, say, spaced } from "./dom.js";
-import { showPreview, trouble } from "./sensors.js";
+import { showPreview, trouble, UNFAMILIAR } from "./sensors.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").State} State */
@@ -85,7 +85,7 @@ export class Guide {
     const isDone = this.steps.length > 0 && this.steps.every(({ row }) => row.classList.contains("done"));
     say(byId("purpose"), !own ? "What it knows" : isDone ? "You have seen it: it answers with what is left." : this.digits ? "Write a digit, say it, cover the lens" : "Try it");
     for (const [label, chip] of this.chips) chip.classList.toggle("now", state.answer?.label === label);
-    this.none.classList.toggle("now", state.answer !== null && state.answer.label === null && state.answer.unfamiliar.length > 0);
+    this.none.classList.toggle("now", state.answer?.doubt === UNFAMILIAR);
     this.since = state.answer?.label === null ? (this.since ?? state.time) : null;
     this.expect(state, this.since !== null && state.time - this.since >= PATIENCE);
   }

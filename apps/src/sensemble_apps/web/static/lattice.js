@@ -2,8 +2,9 @@
 // sensor comes or goes the light moves along an edge.
 
 import { draw, icon, make, percent, rightOf, say, spaced } from "./dom.js";
+import { inWords } from "./sensors.js";
 
-/** @typedef {Pick<import("./types.js").Modality, "modality" | "sensor" | "icon">} Modality */
+/** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Subset} Subset */
 /** @typedef {Pick<import("./types.js").Opinion, "subset" | "label" | "best" | "confidence" | "words">} Opinion */
 /** @typedef {Pick<import("./types.js").Answer, "audited">} Answer */
@@ -210,7 +211,7 @@ export class Lattice {
     const { before, live } = this;
     for (const line of this.edges.querySelectorAll("line")) line.setAttribute("class", line.dataset.edge?.split(">").includes(key(live)) ? "near" : "");
     const news = [...this.troubles].sort(([one]) => (before.includes(one) ? -1 : 1));
-    for (const [modality, wrong] of news) this.markOne(modality, wrong === "unplugged" ? "" : wrong, wrong === "unplugged" ? "last" : "bad");
+    for (const [modality, wrong] of news) this.markOne(modality, wrong === "unplugged" ? "" : inWords(wrong, this.modalities.get(modality)), wrong === "unplugged" ? "last" : "bad");
     const [larger, smaller] = before.length > live.length ? [before, live] : [live, before];
     const [moved, ...more] = larger.filter((modality) => !smaller.includes(modality));
     const isEdge = before.length > 0 && more.length === 0 && larger.length === smaller.length + 1;

@@ -4,7 +4,7 @@
 import { button, byId, icon, make, percent, put, say, spaced } from "./dom.js";
 import { DIGITS, Guide } from "./guide.js";
 import { Lattice } from "./lattice.js";
-import { Sensors, trouble, UNFAMILIAR } from "./sensors.js";
+import { inWords, Sensors, trouble, UNFAMILIAR } from "./sensors.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home">} Hello */
@@ -149,7 +149,7 @@ export class Live {
       const there = state.sensors.some((sensor) => sensor.modality === modality);
       dot.className = used ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
       const absent = this.timeline.moment !== null ? "not used" : there ? "waiting" : "not there";
-      say(/** @type {Element} */ (dot.lastElementChild), used ? "in use" : (wrong ?? absent));
+      say(/** @type {Element} */ (dot.lastElementChild), used ? "in use" : wrong ? inWords(wrong, this.modalities[index]) : absent);
     });
   }
 
@@ -164,11 +164,12 @@ export class Live {
     const audited = this.lattice.right(live);
     let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
     const [who, either] = (said?.why ?? "").split(" disagree: "); // the headline stays short: what moves is read again
-    if (said) head = spaced(either ? `unsure: ${either}` : (said.words ?? ""));
+    const isNone = said?.doubt === UNFAMILIAR;
+    if (said) head = isNone ? "none of these" : spaced(either ? `unsure: ${either}` : (said.words ?? ""));
     if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
     if (said?.best) below = audited === null ? "Not audited with these sensors." : `Right ${audited.endsWith("%") ? `${audited} of the time` : `in ${audited} examples`} with these sensors.`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
-    say(byId("evidence"), either ? `${who} disagree` : "");
+    say(byId("evidence"), either ? `${who} disagree` : isNone && said?.best ? `most like ${spaced(said.best)}` : "");
     say(byId("audited"), below);
     byId("answer").classList.toggle("nothing", !said);
     byId("answer").classList.toggle("unsure", said?.label === null);

@@ -11,6 +11,7 @@ import { button, draw, icon, make, percent, put, say, spaced } from "./dom.js";
 /** @typedef {{time: number, live: string[], sensors: Map<string, string>}} Past */
 
 const FLOOR = -60; // dB of full scale at which the meter is empty
+const LISTED = 4; // of five, the severity of a condition that a list offers
 const CALM = 1000; // milliseconds between two previews where less motion is wanted
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -29,14 +30,18 @@ export function trouble(sensor, { answer, live }) {
   return NOTED[strange ? "unfamiliar" : sensor.noted] ?? "";
 }
 
-/** @param {Sensor} sensor @param {Shown} state @param {boolean} live @param {string} noun of a sample @returns {string} */
-function stateOf(sensor, state, live, noun) {
-  const wrong = trouble(sensor, state);
+/** Say what is wrong with a sensor, by its kind. @param {string} wrong @param {Modality | undefined} modality @returns {string} */
+export const inWords = (wrong, modality) => (wrong === UNFAMILIAR ? (modality?.none ?? wrong) : wrong);
+
+/** @param {Sensor} sensor @param {Shown} state @param {boolean} live @param {Modality | undefined} modality @returns {string} */
+function stateOf(sensor, state, live, modality) {
+  const wrong = inWords(trouble(sensor, state), modality);
   if (live) return wrong ? `in use, but ${wrong}` : "in use";
   if (sensor.kind in AWAY) return wrong;
   if (wrong) return `${wrong}: not used`;
   if (!sensor.active) return "standby";
-  return sensor.kind === "opening" ? "is being opened" : `waiting for a ${noun}`;
+  if (modality?.kind === "text") return "no caption";
+  return sensor.kind === "opening" ? "is being opened" : `waiting for a ${modality?.noun ?? "sample"}`;
 }
 
 /** @param {Opinion} said @returns {string} */
@@ -105,8 +110,7 @@ export class Sensors {
   showOne(sensor, state, past) {
     const parts = this.cards.get(sensor.name) ?? this.add(sensor);
     const live = (past ? past.live : state.live).includes(sensor.modality) && sensor.active && (past !== null || sensor.plugged);
-    const noun = this.modalities.get(sensor.modality)?.noun ?? "sample";
-    const words = past ? (live ? "in use" : (past.sensors.get(sensor.name) ?? "not there yet")) : stateOf(sensor, state, live, noun);
+    const words = past ? (live ? "in use" : (past.sensors.get(sensor.name) ?? "not there yet")) : stateOf(sensor, state, live, this.modalities.get(sensor.modality));
     parts.card.classList.toggle("live", live);
     parts.card.classList.toggle("fault", !past && (sensor.fault || (sensor.active && sensor.noted in NOTED)));
     say(parts.state, words);
@@ -165,25 +169,19 @@ export class Sensors {
   }
 
   /**
-   * Make the list of conditions that a sensor may be given, each in five severities.
+   * Make the list of the conditions that have no button, each in its fourth severity.
    * @param {Sensor} sensor
    * @returns {HTMLSelectElement}
    */
   conditions(sensor) {
-    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "all…")));
-    const conditions = this.modalities.get(sensor.modality)?.conditions ?? [];
-    const fill = () => {
-      for (const { name, effects } of conditions) {
-        const group = make("optgroup", { label: name });
-        effects.forEach((effect, index) => group.append(make("option", { value: `${name}:${index + 1}` }, `${name} ${index + 1}: ${effect}`)));
-        list.append(group);
-      }
-    };
-    setTimeout(fill); // after the page is first shown
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "more…")));
+    for (const { name, effects, staged } of this.modalities.get(sensor.modality)?.conditions ?? [])
+      if (!staged) list.append(make("option", { value: `${name}:${LISTED}` }, `${name}: ${effects[LISTED - 1]}`));
     list.addEventListener("change", () => {
       const [name, severity] = list.value.split(":");
       this.send({ type: "condition", sensor: sensor.name, condition: name || null, severity: Number(severity ?? 1) });
     });
+    list.hidden = list.options.length === 1;
     return list;
   }
 

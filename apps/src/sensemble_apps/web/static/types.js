@@ -1,8 +1,8 @@
 // The messages of the page's WebSocket, for the type checker; there is nothing to run here.
 
 /**
- * @typedef {{modality: string, kind: string, sensor: string, device: string, icon: string, noun: string, shape: number[], rate: number, hop: number, channels: string[],
- *   conditions: {name: string, effects: string[], staged: {severity: number, word: string, icon: string} | null}[]}} Modality `staged`: as a button
+ * @typedef {{modality: string, kind: string, sensor: string, device: string, icon: string, noun: string, none: string, shape: number[], rate: number, hop: number, channels: string[],
+ *   conditions: {name: string, effects: string[], staged: {severity: number, word: string, icon: string} | null}[]}} Modality `none`: what it does while nothing is familiar; `staged`: as a button
  * @typedef {{accuracy: number, low: number, high: number, n: number}} Score
  * @typedef {{subset: string, modalities: string[], accuracy: number | null, low?: number, high?: number, n?: number}} Subset
  * @typedef {{type: "hello", bundle: string, fingerprint: string, labels: string[], modalities: Modality[],
@@ -17,7 +17,7 @@
  * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: string, time: number, live?: string[],
- *   label?: string | null, best?: string | null, words?: string, why?: string, right?: boolean | null,
+ *   label?: string | null, best?: string | null, doubt?: string | null, words?: string, why?: string, right?: boolean | null,
  *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean,
  *   began?: number, ended?: number | null, sensors?: string[]}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault`; what `began` or `ended` has its times
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
