@@ -134,7 +134,6 @@ def serving(
     tls: ssl.SSLContext | None = None,
     recordings: Path = Path("recordings"),
     others: Sequence[Output] = (),
-    demo: bool = False,
     sparing: bool = False,
 ) -> Iterator[Served]:
     """Serve a session on a free port of the loopback: a replay that never ends, or no sensors at first."""
@@ -157,9 +156,7 @@ def serving(
         listening = listen("127.0.0.1", 0)
         served.port = listening.getsockname()[1]
         try:
-            with running_server(
-                listening, access, routes(page, demo=demo), largest_message(bundle.specs), tls
-            ):
+            with running_server(listening, access, routes(page), largest_message(bundle.specs), tls):
                 if player is None:
                     yield served
                     return

@@ -121,14 +121,16 @@ def test_the_camera_is_in_sight_below_the_answer_and_greys_when_it_is_not_used(
     page_of_a_replay: Served, browser: Browser, width: int, height: int
 ) -> None:
     page, _ = opened(browser, page_of_a_replay, viewport={"width": width, "height": height})
-    picture = page.locator(".card.view.live .preview")
+    picture = page.locator("#picture")
     expect(picture).to_be_in_viewport(ratio=1)
+    expect(page.locator("#label")).to_be_in_viewport(ratio=1)
     assert picture.bounding_box()["width"] > width / 4  # type: ignore[index]
     expect(page.locator("#promise")).to_be_hidden()
     page.get_by_text("How far to trust it").click()
     expect(page.locator("#promise")).to_be_visible()
     page.get_by_role("button", name="Unplug replay video").click()
-    expect(page.locator(".card.view:not(.live) .preview")).to_have_css("filter", "grayscale(1)")
+    expect(page.locator("#picture img")).to_have_css("filter", "grayscale(1)")
+    expect(page.locator("#without")).to_contain_text("s without camera")
     page.get_by_role("button", name="Plug back replay video").click()
     page.context.close()
 
@@ -146,7 +148,7 @@ def test_it_shows_who_sleeps_and_a_button_wakes_all(
         page = browser.new_page()
         complaints = complaining(page)
         page.goto(f"{served.origin}/")
-        camera, wake = page.locator(".card.view"), page.get_by_role("button", name="Wake all")
+        camera, wake = page.locator(".card[data-modality=video]"), page.get_by_role("button", name="Wake all")
         expect(camera.locator(".state")).to_have_text("asleep")
         expect(camera.locator(".preview")).to_be_empty()
         expect(page.locator("#lattice")).to_contain_text("asleep")
@@ -236,7 +238,7 @@ def scripted(
     routes[0].send(json.dumps(hello))
 
     def say(**changes: object) -> None:
-        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "demo": False, **changes}))
+        routes[0].send(json.dumps({**state, "timeline": [], "previews": {}, "demo": "", **changes}))
 
     yield page, say, state
     page.context.close()

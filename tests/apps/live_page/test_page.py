@@ -6,7 +6,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from resource import RLIMIT_FSIZE, getrlimit, setrlimit
 from shutil import rmtree
-from threading import Event
 from time import monotonic, sleep
 from types import SimpleNamespace
 from typing import Any
@@ -31,7 +30,7 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision import events
 
 from tests.runtime.answering import SENSORS, classifier
-from tests.waiting import PATIENCE, wait_until
+from tests.waiting import wait_until
 
 from .serving import Served, Viewer, noise, packed, serving
 
@@ -125,21 +124,29 @@ def test_the_timeline_says_which_answers_were_right(bundle: Bundle) -> None:
     assert entries[-1]["why"] == labels[1]
 
 
-def test_a_demonstration_pulls_sensors_and_lets_one_lie_until_somebody_takes_over(
-    bundle: Bundle, examples: Sequence[Example]
+def test_a_demonstration_pulls_covers_and_lets_lie_and_begins_anew_some_time_after_the_last_press(
+    bundle: Bundle, examples: Sequence[Example], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    taken_over = Event()
     with (
         serving(bundle, examples) as served,
-        demonstration(served.sensors, taken_over, every=0.5) as running,
+        demonstration(served.page, every=0.3),
         served.viewer() as viewer,
     ):
         for modality in ("video", "audio", "text"):
             viewer.next("state", lambda state, m=modality: not _of(state, m)["plugged"])
-        viewer.next("state", lambda state: _of(state, "text")["condition"])
-        taken_over.set()
-        running.join(PATIENCE)
-        assert not running.is_alive()
+        for modality, condition in (("video", "occlusion"), ("video", "swapped"), ("text", "swapped")):
+            shown = viewer.next(
+                "state",
+                lambda state, m=modality, c=condition: (
+                    (_of(state, m)["condition"] or {}).get("condition") == c
+                ),
+            )
+            assert modality in shown["demo"]
+        viewer.send(type="unplug", sensor="replay video")
+        viewer.next("state", lambda state: not state["demo"] and not _of(state, "video")["plugged"])
+        monkeypatch.setattr("sensemble_apps.live_page.demonstration.IDLE", 0.0)
+        viewer.next("state", lambda state: state["demo"] and all(one["plugged"] for one in state["sensors"]))
+        assert served.page.demo
 
 
 def _of(state: dict[str, Any], modality: str) -> dict[str, Any]:
@@ -152,8 +159,9 @@ def _of(state: dict[str, Any], modality: str) -> dict[str, Any]:
 def test_the_note_on_the_demonstration_ends_with_the_first_press(
     bundle: Bundle, examples: Sequence[Example], press: dict[str, str]
 ) -> None:
-    with serving(bundle, examples, demo=True) as served, served.viewer() as viewer:
-        viewer.next("state", lambda state: state["demo"] and "text" in state["live"])
+    with serving(bundle, examples) as served, served.viewer() as viewer:
+        served.page.say_demo("it plays")
+        viewer.next("state", lambda state: state["demo"] == "it plays" and "text" in state["live"])
         viewer.send(**press)
         viewer.next("state", lambda state: not state["demo"])
 

@@ -87,11 +87,11 @@ def main(arguments: Serve) -> None:
         if data is not None:
             page.session_state.examples = examples_of_classes(data, bundle.manifest.labels, bundle.specs)
         replayed = arguments.replay is not None
-        shown = routes(page, replayed=replayed, demo=arguments.demo)
+        shown = routes(page, replayed=replayed)
         largest = largest_message(bundle.specs)
         stack.enter_context(published(listening, "the live page", arguments.address, shown, largest))
         if arguments.demo:
-            stack.enter_context(demonstration(page.sensors, page.used))
+            stack.enter_context(demonstration(page))
         with until_stopped():
             page.follow(example_at)
 

@@ -40,13 +40,11 @@ _LASTS = 300.0  # seconds of an event stream: its reader may be gone; EventSourc
 _ROUNDED = 1e-3  # seconds that the time of an answer may be off
 
 
-def routes(
-    page: SessionPage, home: str | None = None, *, replayed: bool = False, demo: bool = False
-) -> list[BaseRoute]:
+def routes(page: SessionPage, home: str | None = None, *, replayed: bool = False) -> list[BaseRoute]:
     """Return the routes of a served session; the arguments are those of `messages`."""
     kept, bound = page.session_state, partial(bounded, Rate(REQUESTS, page.session.clock))
-    greet = partial(messages, page, home, replayed=replayed, demo=demo)
-    clients = Clients(page.sensors, greet, page.actions, page.used.set)
+    greet = partial(messages, page, home, replayed=replayed)
+    clients = Clients(page.sensors, greet, page.actions, page.press)
 
     async def state(_: Request) -> Response:
         bundle, snapshot = kept.newest()
@@ -71,11 +69,11 @@ def routes(
     ]
 
 
-def messages(page: SessionPage, home: str | None, *, replayed: bool, demo: bool) -> Messages:
+def messages(page: SessionPage, home: str | None, *, replayed: bool) -> Messages:
     """Yield the messages to one client: `hello` at first and once another bundle answers, and states.
 
     A state has what is new to this client. `home` is the page that this one belongs to; `replayed` says that
-    a replay plays, `demo` that sensors come and go by themselves until somebody presses a button.
+    a replay plays.
     """
     kept = page.session_state
     known: dict[str, int] = {}  # previews that it has
@@ -92,7 +90,7 @@ def messages(page: SessionPage, home: str | None, *, replayed: bool, demo: bool)
         state = {"type": "state", **snapshot, "timeline": kept.timeline(entries)}
         if state["timeline"]:
             entries = state["timeline"][-1]["number"]
-        state["demo"] = demo and not page.used.is_set()
+        state["demo"] = page.demo
         state["previews"] = kept.sensors.previews(known, partial(_until, kept, state["answer"]))
         yield state
 

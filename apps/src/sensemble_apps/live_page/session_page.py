@@ -1,9 +1,9 @@
 """The parts of a session's page: sensors, a recorder, the newest state, and the buttons."""
 
+import math
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from threading import Event
 from typing import Any
 
 from sensemble_runtime.session.session import Session
@@ -35,7 +35,8 @@ class SessionPage:
         outputs: the others and `session_state`.
         actions: by message type; an action may wait, so call none from an event loop.
         recordings: the folder that the page's button records into.
-        used: set by the first press of a button.
+        demo: what a demo does now, in words; empty where none plays, or a viewer has taken over.
+        pressed: the time of the session's clock at which a viewer did something last.
     """
 
     def __init__(
@@ -48,7 +49,7 @@ class SessionPage:
         # The state last, so that whatever the page shows is also written if the process stops now.
         self.outputs = Outputs([*others, self.session_state])
         self.outputs.show(Opened(began, session.view, session))
-        self.used = Event()
+        self.demo, self.pressed = "", -math.inf
         actions: dict[str, Action] = {
             "unplug": lambda given: self.sensors.unplug(given.string("sensor")),
             "plug": lambda given: self.sensors.plug(given.string("sensor")),
@@ -64,8 +65,18 @@ class SessionPage:
         for item in self.session.stream():
             self.outputs.show(view_event(item, self.session_state.began, example_at))
 
+    def press(self) -> None:
+        """Note that a viewer does something: a demo gives way."""
+        self.pressed = self.session.clock.now()
+        self.say_demo("")
+
+    def say_demo(self, words: str) -> None:
+        """Say what a demo does now; nothing if it gives way."""
+        self.demo = words
+        self.session_state.touch()
+
     def _use(self, act: Action, given: Fields) -> Any:  # noqa: ANN401 - what the action answers
-        self.used.set()
+        self.press()
         return act(given)
 
     def _degrade(self, given: Fields) -> None:

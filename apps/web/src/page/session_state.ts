@@ -104,7 +104,7 @@ export class SessionState {
       sensors: this.modalities.filter(({ modality }) => this.sensors.has(modality)).map((one) => this.sensor(one, view)),
       answer: prediction && this.answer(prediction, time),
       latencies, dropped: prediction?.dropped ?? {}, lost: prediction?.lost ?? {},
-      truth: this.truth, played: [], demo: false, score: this.score, executors: this.executors, recorded: null, recording_failed: "",
+      truth: this.truth, played: [], demo: "", score: this.score, executors: this.executors, recorded: null, recording_failed: "",
     };
   }
 

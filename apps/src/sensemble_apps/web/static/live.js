@@ -4,11 +4,12 @@
 import { button, byId, icon, make, percent, put, say, spaced } from "./dom.js";
 import { DIGITS, Guide } from "./guide.js";
 import { Lattice } from "./lattice.js";
-import { inWords, Sensors, trouble, UNFAMILIAR } from "./sensors.js";
+import { inWords, Sensors, showPreview, trouble, UNFAMILIAR } from "./sensors.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home">} Hello */
 /** @typedef {import("./types.js").State} State */
+/** @typedef {import("./types.js").Count} Count */
 /** @typedef {import("./givers.js").Givers} Givers */
 
 const MEGABYTE = 1e6;
@@ -29,6 +30,10 @@ export class Live {
     this.lattice = new Lattice(byId("lattice"), byId("set"));
     this.timeline = new Timeline(() => this.show());
     this.guide = new Guide();
+    /** Modalities that were live. @type {Set<string>} */
+    this.known = new Set();
+    /** The sensors that are missing, since when, and the score of then. @type {{names: string, since: number, score: Count}} */
+    this.missing = { names: "", since: 0, score: total({}) };
     /** The live set that is lit. @type {string[]} */
     this.lit = [];
     /** When another one was first live. @type {number | null} */
@@ -57,6 +62,7 @@ export class Live {
     say(byId("bundle"), bundle);
     byId("bundle").title = `SHA-256 of its manifest: ${fingerprint}`;
     this.modalities = modalities;
+    this.known.clear();
     this.lattice.build(subsets, modalities);
     this.timeline.restart(modalities);
     this.sensors.know(modalities);
@@ -99,7 +105,7 @@ export class Live {
     this.state = state;
     this.timeline.add(state);
     this.show();
-    if (this.timeline.moment === null) for (const [name, preview] of Object.entries(state.previews)) this.sensors.preview(name, preview);
+    if (this.timeline.moment === null) this.preview(Object.entries(state.previews));
   }
 
   /** Show the newest state, or the one that is looked back at. */
@@ -118,14 +124,45 @@ export class Live {
     const live = past?.live ?? this.steady(now?.live ?? state.live, troubles);
     if (past || !this.since) this.lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
     this.guide.show(state, !this.replayed || this.givers.given.size > 0);
-    say(byId("lattice-hint"), state.demo ? "A replay plays, and its sensors come, go and lie by themselves. Press any button to take over." : "How often each set of sensors was right when it was audited. The live set is lit.");
+    byId("demo").hidden = !state.demo;
+    say(byId("demo"), state.demo ? `A demo plays recorded examples. Now: ${state.demo}. Press any button to take over.` : "");
     this.answer(state, past ? past.said : now, live, past || !now?.best ? {} : now.probabilities); // without evidence all are equal
     this.dots(state, live, troubles);
-    for (const [name, preview] of past?.previews ?? []) this.sensors.preview(name, preview);
+    this.without(state, past ? this.modalities.map(({ modality }) => modality) : live);
+    byId("scene").classList.toggle("grey", this.seen !== undefined && !live.includes(this.seen.modality));
+    this.preview(past?.previews ?? []);
     this.sensors.show(state, past);
     this.timeline.showThen(past);
     this.truth(state);
     session(state);
+  }
+
+  /** The sensor whose picture is the stage: the camera that is used, or the first. */
+  get seen() {
+    const cameras = this.state?.sensors.filter(({ modality }) => this.modalities.find((one) => one.modality === modality)?.kind === "frames") ?? [];
+    return cameras.find(({ active, plugged }) => active && plugged) ?? cameras[0];
+  }
+
+  /** Show the newest samples on the cards, and the camera's on the stage. @param {Iterable<[string, import("./types.js").Preview]>} previews */
+  preview(previews) {
+    for (const [name, preview] of previews) {
+      this.sensors.preview(name, preview);
+      if (name !== this.seen?.name || preview.picture === undefined) continue;
+      byId("picture").hidden = false;
+      showPreview(byId("picture"), "the camera", preview);
+    }
+  }
+
+  /** Say for how long sensors are missing that were there, and how right it was since. @param {State} state @param {string[]} live */
+  without({ time, score }, live) {
+    for (const modality of live) this.known.add(modality);
+    const gone = this.modalities.filter(({ modality }) => this.known.has(modality) && !live.includes(modality));
+    const names = gone.map(({ sensor }) => sensor).join(" and ");
+    if (names !== this.missing.names) this.missing = { names, since: time, score: total(score) };
+    const [now, then] = [total(score), this.missing.score];
+    const [right, n] = [now.right - then.right, now.n - then.n];
+    const scored = n > 0 ? `, ${right === n ? "still " : ""}right ${right} of ${n}` : "";
+    say(byId("without"), names && live.length ? `${Math.round(time - this.missing.since)} s without ${names}${scored}` : "");
   }
 
   /**
@@ -202,6 +239,17 @@ export class Live {
       [this.lattice.title(live.split("+")), String(right), String(unsure), String(n), n > unsure ? percent(right / (n - unsure)) : "–"].forEach((text, cell) => say(row.children[cell], text));
     });
   }
+}
+
+/** @param {State["score"]} score @returns {Count} that of all live sets */
+function total(score) {
+  const all = { right: 0, unsure: 0, n: 0 };
+  for (const one of Object.values(score)) {
+    all.right += one.right;
+    all.unsure += one.unsure;
+    all.n += one.n;
+  }
+  return all;
 }
 
 /** @param {string[]} labels @returns {Map<string, string>} for each its own digit, a letter of its own, or a free key */

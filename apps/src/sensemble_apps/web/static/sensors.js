@@ -144,7 +144,7 @@ export class Sensors {
     title.addEventListener("change", () => this.send({ type: "rename", sensor: sensor.name, title: title.value.trim() }));
     title.addEventListener("keydown", (event) => event.key === "Enter" && title.blur());
     const heading = make("div", { class: "heading" }, ...(modality ? [icon(modality.icon)] : []), title);
-    const card = make("article", { class: modality?.kind === "frames" ? "card view" : "card", "data-modality": sensor.modality, "aria-label": sensor.name }, picture, heading, state, says, make("p", { class: "buttons" }, plug));
+    const card = make("article", { class: "card", "data-modality": sensor.modality, "aria-label": sensor.name }, picture, heading, state, says, make("p", { class: "buttons" }, plug));
     if (staged.length) card.append(make("div", { class: "conditions", role: "group", "aria-label": `Try ${sensor.name} in bad conditions` }, ...staged, condition));
     const parts = { card, picture, title, state, says, plug, staged, condition };
     this.cards.set(sensor.name, parts);
@@ -174,7 +174,7 @@ export class Sensors {
    * @returns {HTMLSelectElement}
    */
   conditions(sensor) {
-    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "more…")));
+    const list = /** @type {HTMLSelectElement} */ (make("select", { "aria-label": `Condition of ${sensor.name}` }, make("option", { value: "" }, "more")));
     for (const { name, effects, staged } of this.modalities.get(sensor.modality)?.conditions ?? [])
       if (!staged) list.append(make("option", { value: `${name}:${LISTED}` }, `${name}: ${effects[LISTED - 1]}`));
     list.addEventListener("change", () => {

@@ -16,6 +16,7 @@ const KEPT = 4000; // entries
 const FILM = 600; // previews of a sensor
 const SHOWN = 60; // events in the list
 const NAME = 7.5; // pixels of a letter of a modality's name
+const WHAT = "what happened";
 const LANE = 18;
 const SAID = 40; // pixels of what began and ended, and of the answers below
 const BLOCK = 16; // of the former
@@ -168,7 +169,7 @@ export class Timeline {
     if (this.moment === null) this.scrub.value = this.scrub.max;
     const [begin, span] = this.range();
     const place = byId("strip");
-    this.names = NAME * Math.max(9, ...this.modalities.map(({ sensor }) => sensor.length));
+    this.names = NAME * Math.max(WHAT.length, ...this.modalities.map(({ sensor }) => sensor.length));
     const width = Math.max(100, place.clientWidth - this.names);
     const x = (/** @type {number} */ time) => (width * Math.min(span, Math.max(time - begin, 0))) / span;
     const foot = LANE * this.modalities.length;
@@ -180,7 +181,7 @@ export class Timeline {
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });
     const happened = this.happened();
-    strip.append(draw("text", { x: -this.names, y: foot + 14 }, happened.length ? "what happened" : "answer"));
+    strip.append(draw("text", { x: -this.names, y: foot + 14 }, happened.length ? WHAT : "answer"));
     for (const { label, from, to, words } of happened) {
       if (to < begin) continue;
       const wide = Math.max(3, x(to) - x(from));

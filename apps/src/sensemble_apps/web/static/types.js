@@ -25,7 +25,7 @@
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
  *   dropped: Record<string, number>, lost: Record<string, number>, truth: string | null, played: string[],
- *   demo: boolean, score: Record<string, Count>, recorded: number | null, recording_failed: string, process?: {cpu: number, memory: number},
+ *   demo: string, score: Record<string, Count>, recorded: number | null, recording_failed: string, process?: {cpu: number, memory: number},
  *   viewers?: number, executors?: Record<string, string>, timeline: Entry[], previews: Record<string, Preview>}} State
  * @typedef {{type: "giving", id: number, modality: string, sensor: string}} Giving
  * @typedef {{type: "clock", sent: number, answered: number}} Clock
