@@ -81,7 +81,7 @@ def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
         expect(page.locator(LIVE)).to_have_text("microphone + camera")
         expect(page.locator("#classes li").first).to_contain_text(LABEL)
         page.get_by_role("button", name="Write captions").click()
-        expect(page.locator("[data-modality=text] .state")).to_have_text("waiting for a caption")
+        expect(page.locator("[data-modality=text] .state")).to_have_text("no caption")
         page.locator("#caption-text").fill(f"this is {LABEL}")
         page.locator("#caption-text").press("Enter")
         expect(page.locator(LIVE)).to_have_text("microphone + captions + camera")
