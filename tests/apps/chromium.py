@@ -40,10 +40,11 @@ def _film(path: Path, label: str) -> Path:
     return path
 
 
-def _sound(path: Path, label: str) -> Path:
-    """Write two seconds of the sound of a class as a WAV file, which a fake microphone plays again."""
+def _sound(path: Path, label: str, noise: float) -> Path:
+    """Write two seconds of the sound of a class, and then noise, as a WAV file, which is played again."""
     rng, times = np.random.default_rng(0), np.arange(2 * RATE) / RATE
     heard = 0.4 * np.sin(2 * np.pi * CLASSES[label][1] * times) + rng.normal(0, 0.02, len(times))
+    heard = np.concatenate([heard, rng.normal(0, 0.2, round(noise * RATE))])
     return write_wav(path, np.clip(heard, -1, 1), RATE)
 
 
@@ -58,15 +59,30 @@ def chromium(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
         browser.close()
 
 
-def devices(folder: Path, label: str) -> tuple[str, ...]:
-    """Return the flags of a browser whose camera and microphone show a class, and which asks nobody."""
-    film, sound = _film(folder / f"{label}.y4m", label), _sound(folder / f"{label}.wav", label)
+def devices(folder: Path, label: str, noise: float = 0.0) -> tuple[str, ...]:
+    """Return the flags of a browser whose camera and microphone show a class, and which asks nobody.
+
+    After each two seconds of the class, the microphone gives `noise` seconds of noise.
+    """
+    film, sound = _film(folder / f"{label}.y4m", label), _sound(folder / f"{label}.wav", label, noise)
     return (
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",
         f"--use-file-for-fake-video-capture={film}",
         f"--use-file-for-fake-audio-capture={sound}",
     )
+
+
+def objects(page: Page, of: str) -> int:
+    """Count what a page still holds of a class of JavaScript, after its garbage was collected."""
+    devtools = page.context.new_cdp_session(page)
+    found = devtools.send("Runtime.evaluate", {"expression": f"{of}.prototype"})["result"]
+    query = {"prototypeObjectId": found["objectId"]}
+    held = devtools.send("Runtime.queryObjects", query)["objects"]
+    asked = {"objectId": held["objectId"], "returnByValue": True}
+    count = "function() { return this.length; }"
+    answer = devtools.send("Runtime.callFunctionOn", asked | {"functionDeclaration": count})
+    return int(answer["result"]["value"])
 
 
 def lay_down(page: Page) -> None:

@@ -216,7 +216,7 @@ class Running(Sources):
     windows like others."""
     sparing: bool = False
     """Let sensors sleep that the others make needless, their devices released, by the policy that the export
-    fitted; sensors of browsers stay on."""
+    fitted."""
     output: Annotated[Texts, "NAME=ARGUMENT"] = ()
     """Also send the output to another program: `rerun=FILE` (a new Rerun recording of samples, opinions,
     answers and events), `heartbeats=FOLDER` (sums by hour for `sensemble fleet`, without data),

@@ -9,8 +9,14 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save_file
 from sensemble_runtime.bundle.head import Head, save_head
-from sensemble_runtime.bundle.manifest import Artifact, Calibration, ModalityCalibration, ModalityEntry
-from sensemble_runtime.bundle.manifest_file import write_manifest
+from sensemble_runtime.bundle.manifest import (
+    Artifact,
+    Calibration,
+    ModalityCalibration,
+    ModalityEntry,
+    SparingCalibration,
+)
+from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.executors.onnx import OnnxEncoder
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.tokenizer import train_tokenizer
@@ -123,3 +129,12 @@ def write_colours(folder: Path) -> Path:
         folder / "manifest.json",
     )
     return folder
+
+
+def put_to_sleep(folder: Path, wake: float = 0.01) -> None:
+    """Give a bundle a policy by which its camera sleeps unless the others' confidence is below `wake`."""
+    contents = read_manifest(folder / "manifest.json")
+    order = ("audio", "imu", "text"), ("video",)
+    numbers = wake, 1.0, 0.5, 3, 1.0, False, (1.0, 0.2), 0.9, 0.8, 0.0, 0.9, 0.8, 0.0
+    calibration = replace(contents.calibration, sparing=SparingCalibration(order, (3.0, 10.0), *numbers))
+    write_manifest(replace(contents, calibration=calibration), folder / "manifest.json")

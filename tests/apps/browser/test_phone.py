@@ -11,6 +11,8 @@ from playwright.sync_api import Playwright, expect
 from tests.apps.chromium import SLOW, chromium, devices
 from tests.apps.conftest import Started
 
+from .colours import put_to_sleep
+
 pytestmark = pytest.mark.needs("chromium", "web-app")
 
 
@@ -46,6 +48,31 @@ def test_a_phone_opens_the_printed_address(bundle: Path, playwright: Playwright,
         finally:
             served.kill()
     assert not list(temporary.iterdir()), "a copy of the site, which nobody removes after a kill"
+
+
+def test_its_sensors_sleep_from_the_first_on_if_asked_to(
+    bundle: Path, playwright: Playwright, tmp_path: Path
+) -> None:
+    given = ("serve", bundle, "--phone", "--sparing", "--port", "0")
+    with Started(*given, stderr=subprocess.PIPE) as refused:
+        assert "no sensor may sleep" in refused.stderr.read()
+    put_to_sleep(bundle)
+    with Started(*given, stderr=subprocess.DEVNULL) as served:
+        try:
+            address = re.search(r"https://\S+", served.stdout.readline())
+            assert address is not None
+            with chromium(playwright, *devices(tmp_path, "two")) as browser:
+                page = browser.new_context(ignore_https_errors=True).new_page()
+                page.goto(address[0])
+                page.locator("#start-all").click(timeout=SLOW)
+                asleep = page.locator("[data-modality=video] .state")
+                expect(asleep).to_have_text("asleep", timeout=SLOW)
+                button = page.get_by_role("button", name="Let sensors sleep")
+                expect(button).to_have_attribute("aria-pressed", "true")
+                button.click()
+                expect(asleep).to_have_text("in use", timeout=SLOW)
+        finally:
+            served.kill()
 
 
 def test_an_address_that_is_asked_for_is_kept(bundle: Path) -> None:

@@ -94,6 +94,20 @@ def test_hours_asleep_are_counted_by_sensor_and_add_up(tmp_path: Path) -> None:
     assert [row.asleep for row in parsed(path.read_bytes())] == [row.asleep for row in rows]
 
 
+def test_a_modality_sleeps_while_one_of_its_sensors_does_and_none_works() -> None:
+    beats = Beats("d", "pi", "b" * 64)
+    front, rear = ("video", "camera 0"), ("video", "camera 1")
+    story = [
+        ("attached", *front), ("attached", *rear), ("asleep", *front), ("asleep", *rear),
+        ("detached", *rear),  # the other sleeps on
+        ("attached", "video", "a phone's"), ("unavailable", "video", "a phone's"), ("woken", *front),
+    ]  # fmt: skip
+    for number, (kind, modality, name) in enumerate(story):
+        beats.note(Event(0.0, kind, modality, name), [], 7300.0 + 10 * number, 10.0)
+    beats.advance(7400.0, 30.0)
+    assert sum(row.asleep.get("video", 0.0) for row in beats.taken()) == pytest.approx(30)
+
+
 def test_heartbeats_that_begin_late_know_what_is_live_and_what_is_lost(
     bundle_folder: Path, dataset_folder: Path
 ) -> None:

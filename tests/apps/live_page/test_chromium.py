@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -18,8 +17,6 @@ from playwright.sync_api import Browser, Page, Playwright, WebSocketRoute, expec
 from sensemble_apps.live_page.api import audited
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.manifest import SparingCalibration
-from sensemble_runtime.bundle.manifest_file import read_manifest, write_manifest
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.supervision import events
@@ -133,31 +130,6 @@ def test_the_camera_is_in_sight_below_the_answer_and_greys_when_it_is_not_used(
     expect(page.locator("#without")).to_contain_text("s without camera")
     page.get_by_role("button", name="Plug back replay video").click()
     page.context.close()
-
-
-def test_it_shows_who_sleeps_and_a_button_wakes_all(
-    bundle_folder: Path, examples: Sequence[Example], tmp_path: Path, browser: Browser
-) -> None:
-    copied = Path(shutil.copytree(bundle_folder, tmp_path / "bundle"))
-    contents = read_manifest(copied / "manifest.json")
-    order = ("audio", "text"), ("video",)
-    numbers = 0.0, 0.1, 0.9, 3, 1.0, False, (1.0, 0.2), 0.9, 0.8, 0.0, 0.9, 0.8, 0.0  # no doubt wakes it
-    calibration = replace(contents.calibration, sparing=SparingCalibration(order, (2.0, 10.0), *numbers))
-    write_manifest(replace(contents, calibration=calibration), copied / "manifest.json")
-    with serving(Bundle.open(copied), examples, sparing=True) as served:
-        page = browser.new_page()
-        complaints = complaining(page)
-        page.goto(f"{served.origin}/")
-        camera, wake = page.locator(".card[data-modality=video]"), page.get_by_role("button", name="Wake all")
-        expect(camera.locator(".state")).to_have_text("asleep")
-        expect(camera.locator(".preview")).to_be_empty()
-        expect(page.locator("#lattice")).to_contain_text("asleep")
-        wake.click()
-        expect(camera.locator(".state")).to_have_text("in use")
-        expect(wake).to_be_hidden()
-        expect(page.locator("#events")).to_contain_text("woken: asked for")
-        page.context.close()
-        assert complaints == []
 
 
 def test_what_began_and_ended_is_a_block_and_a_line(page_of_a_replay: Served, browser: Browser) -> None:

@@ -8,7 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from sensemble_runtime.bundle.bundle import Bundle
+from sensemble_runtime.bundle.manifest import FILE_NAME
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.engine.scheduler import Policy
+from sensemble_runtime.engine.sparing import NOT_FITTED
 from sensemble_runtime.session.hotplug import Hotplug
 from sensemble_runtime.session.session import Session
 from sensemble_sensors.devices.watcher import Watcher
@@ -45,7 +48,7 @@ class Serve(Serving, Running):
     """The folder that the page's button records into."""
     phone: bool = False
     """Serve the page of `sensemble web` instead, which runs the bundle on the phone that scans the printed QR
-    code."""
+    code; with --sparing its sensors sleep from the first on."""
 
 
 def main(arguments: Serve) -> None:
@@ -108,13 +111,18 @@ def _serve_phone(arguments: Serve) -> None:
     from sensemble_apps.web.handlers import EVERYWHERE, PHONE_POLICY, phone_routes
     from sensemble_apps.web.server import serve
 
-    used = {"bundle", "trust", "host", "port", "phone", "debug"}
+    used = {"bundle", "trust", "host", "port", "phone", "sparing", "debug"}
     others = [field for field in fields(arguments) if field.name not in used]
     if unused := [field for field in others if getattr(arguments, field.name) != field.default]:
         names = words(f"--{field.name.replace('_', '-')}" for field in unused)
         raise InputError(f"{names}: not with --phone, which runs the bundle on the phone alone; leave it out")
-    routes = phone_routes(arguments.bundle, arguments.trust)
-    serve("the page for a phone", arguments.host or EVERYWHERE, arguments.port, routes, PHONE_POLICY)
+    routes, fragment = phone_routes(arguments.bundle, arguments.trust), ""
+    if arguments.sparing:
+        if read_manifest(arguments.bundle / FILE_NAME).calibration.sparing is None:
+            raise InputError(f"{arguments.bundle}: no sensor may sleep; {NOT_FITTED}")
+        fragment = "#sparing"
+    host, title = arguments.host or EVERYWHERE, "the page for a phone"
+    serve(title, host, arguments.port, routes, PHONE_POLICY, fragment)
 
 
 @contextmanager

@@ -36,6 +36,7 @@ from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES, Heartbeat, 
 
 HOUR = 3600.0
 EVERY = 300.0  # seconds between two writes; a power cut loses what came since
+_KEPT = ("asleep", "attached", "recovered", "doubtful", "woken")  # all others neither sleep nor work
 _MODELS = ("/sys/firmware/devicetree/base/model", "/sys/class/dmi/id/product_name")
 
 
@@ -44,13 +45,14 @@ class Beats:
 
     Attributes:
         live: the live set since the newest item.
-        asleep: the modalities whose sensor sleeps since then.
+        states: of the sensors that sleep or work, by modality and name. A modality sleeps while one of its
+            sensors does and none works.
     """
 
     def __init__(self, device: str, model: str, bundle: str) -> None:
         self._names = device, model, bundle
         self.live = ""
-        self.asleep = set[str]()
+        self.states: dict[tuple[str, str], str] = {}
         self._rows: list[Heartbeat] = []
 
     def note(
@@ -63,7 +65,9 @@ class Beats:
         """Add an item, `passed` seconds after the one before; `faults` last, the oldest first."""
         self.advance(at, passed)
         if isinstance(item, Event) and item.kind in STATES:
-            (self.asleep.add if item.kind == "asleep" else self.asleep.discard)(item.modality)
+            self.states.pop((item.modality, item.sensor), None)
+            if item.kind in _KEPT:
+                self.states[item.modality, item.sensor] = item.kind
         if not isinstance(item, Event):
             self._predicted(item, faults, at)
         elif item.kind == "live":
@@ -76,13 +80,17 @@ class Beats:
     def advance(self, at: float, passed: float) -> None:
         """Let the live set last for `passed` seconds, until `at`."""
         for hour, seconds in _hours(at - passed, at):
-            asleep = dict.fromkeys(self.asleep, seconds)
+            asleep = dict.fromkeys(self._asleep(), seconds)
             self._rows.append(self._row(hour, self.live, seconds=seconds, asleep=asleep))
 
     def taken(self) -> list[Heartbeat]:
         """Return the sums, and begin anew."""
         rows, self._rows = merged(self._rows), []
         return rows
+
+    def _asleep(self) -> set[str]:
+        working = {modality for (modality, _), state in self.states.items() if state != "asleep"}
+        return {modality for modality, _ in self.states} - working
 
     def _predicted(self, said: Prediction | RecordedPrediction, faults: Iterable[Event], at: float) -> None:
         newest = {fault.modality: _name(fault) for fault in faults if fault.modality not in ("", *said.live)}
@@ -143,7 +151,8 @@ class Counting:
         with self._lock:
             self._view, now = view, view()
             self._beats.live = subsets.name(now.live)
-            self._beats.asleep = {one.modality for one in now.sensors if one.state == "asleep"}
+            kept = (one for one in now.sensors if one.state in _KEPT)
+            self._beats.states = {(one.modality, one.name): one.state for one in kept}
 
     def taken(self) -> list[Heartbeat]:
         """Return the sums until now, and begin anew."""

@@ -196,15 +196,15 @@ class Admission:
         return certificate.qr_picture(self.address)
 
 
-def admit(host: str, port: int) -> Admission:
-    """Admit viewers to a page: any host but loopback needs a token, and TLS."""
+def admit(host: str, port: int, fragment: str = "") -> Admission:
+    """Admit viewers to a page: any host but loopback needs a token, and TLS; its address has a fragment."""
     if host in ("0.0.0.0", "::"):  # noqa: S104 - asked for by the user
         host = certificate.address_of_this_machine()
     shown = f"[{host}]" if ":" in host else host
     if is_loopback(host):
-        return Admission(Access(), None, f"http://{shown}:{port}/")
+        return Admission(Access(), None, f"http://{shown}:{port}/{fragment}")
     token = secrets.token_urlsafe(16)
     own = gethostname().lower()  # by these names, a local network knows this machine
     access = Access(secure=True, token=token, names=frozenset({own, f"{own}.local", host.lower()}))
     tls, fingerprint = certificate.self_signed([host, *sorted(access.names - {host}), "localhost"])
-    return Admission(access, tls, f"https://{shown}:{port}/?token={token}", fingerprint)
+    return Admission(access, tls, f"https://{shown}:{port}/?token={token}{fragment}", fingerprint)

@@ -50,9 +50,10 @@ def published(
     routes: Sequence[BaseRoute],
     largest: int = 1,
     content_policy: str = CONTENT_POLICY,
+    fragment: str = "",
 ) -> Iterator[None]:
     """Serve a page to clients that `admit` lets in while the block runs, and print its address."""
-    admitted = admit(host, listening.getsockname()[1])
+    admitted = admit(host, listening.getsockname()[1], fragment)
     with running_server(listening, admitted.access, routes, largest, admitted.tls, content_policy):
         for line in admitted.lines(title):
             say(line)
@@ -60,12 +61,17 @@ def published(
 
 
 def serve(
-    title: str, host: str, port: int, routes: Sequence[BaseRoute], content_policy: str = CONTENT_POLICY
+    title: str,
+    host: str,
+    port: int,
+    routes: Sequence[BaseRoute],
+    content_policy: str = CONTENT_POLICY,
+    fragment: str = "",
 ) -> None:
-    """Serve a page until Ctrl-C."""
+    """Serve a page until Ctrl-C; its printed address ends with `fragment`."""
     with (
         listen(host, port) as listening,
-        published(listening, title, host, routes, content_policy=content_policy),
+        published(listening, title, host, routes, content_policy=content_policy, fragment=fragment),
         until_stopped(),
     ):
         Event().wait()

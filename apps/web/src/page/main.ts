@@ -103,11 +103,12 @@ function show(bundle: Bundle): void {
 
 /** Make a button that lets sensors sleep while they are not needed. */
 function sleepButton(session: Session): HTMLElement {
-  const sleep = button("Let sensors sleep", () => {
-    const spares = sleep.getAttribute("aria-pressed") !== "true";
+  const spare = (spares: boolean): void => {
     sleep.setAttribute("aria-pressed", String(spares));
     session.spare(spares);
-  }, { "aria-pressed": "false", title: "Cameras and others are off while the rest is sure" });
+  };
+  const sleep = button("Let sensors sleep", () => spare(sleep.getAttribute("aria-pressed") !== "true"), { "aria-pressed": "false", title: "Cameras and others are off while the rest is sure" });
+  if (location.hash === "#sparing") spare(true); // as `serve --phone --sparing` asks for
   return make("p", { class: "buttons" }, sleep);
 }
 

@@ -1,5 +1,5 @@
-const VERSION = "6bb758c8804a";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DLwZa0Dm.js","assets/in_worker-Cy593l8E.js","assets/index-DaxcLggb.css","assets/index-Dlo5KVyV.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-DdFQ-cCZ.js","assets/worker-D_juuPyx.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "810733e408e8";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DLwZa0Dm.js","assets/in_worker-Cy593l8E.js","assets/index-BhF2Hz5Y.js","assets/index-DaxcLggb.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-DF2UTpr9.js","assets/worker-D_juuPyx.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 

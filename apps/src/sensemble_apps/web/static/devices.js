@@ -75,6 +75,7 @@ export async function openCamera({ shape: [, , height, width], rate }, give, los
   const close = () => {
     clearInterval(timer);
     stop(stream);
+    video.srcObject = null; // an element that plays is kept, with its pictures
   };
   return { stream, close };
 }

@@ -46,6 +46,8 @@ export class RemoteGivers extends Givers {
     this.asked = new Map();
     /** Modalities given by sensors that were unplugged. @type {Set<string>} */
     this.unplugged = new Set();
+    /** By the name of a given sensor, the function that opens its device, or releases it while the session lets it sleep. @type {Map<string, (isNeeded: boolean) => void>} */
+    this.needs = new Map();
     this.leaving = false;
     addEventListener("pagehide", () => (this.leaving = true));
     setInterval(() => this.given.size && this.exchange(), EVERY);
@@ -66,20 +68,36 @@ export class RemoteGivers extends Givers {
   }
 
   /** @param {Giving} giving */
-  async start({ id, modality: name, sensor }) {
+  start({ id, modality: name, sensor }) {
     const modality = this.asked.get(name);
     const source = modality && SOURCES[modality.kind];
     if (!modality || !source) return;
     this.asked.delete(name);
     let number = 0;
-    let end = () => {};
-    const entry = {
-      stop: () => {
-        end();
-        this.socket.send({ type: "stop", id });
-      },
+    /** How to release the device; null while it is not open. @type {(() => void) | null} */
+    let release = null;
+    let [isNeeded, turn] = [true, Promise.resolve()];
+    const settle = async () => {
+      if (isNeeded && !release) release = await source(modality, send, (why) => this.stop(name, why));
+      else if (!isNeeded) [release] = [null, release?.()];
     };
-    this.given.set(name, entry);
+    const need = (/** @type {boolean} */ needed) => {
+      if (isNeeded === needed) return;
+      isNeeded = needed;
+      turn = turn.then(settle).catch(fail); // in turn: one that is still being opened is released after that
+    };
+    const fail = (/** @type {unknown} */ error) => {
+      const isDenied = error instanceof DOMException && error.name === "NotAllowedError";
+      const why = isDenied ? "this browser does not allow it; allow it beside the address, and press again" : error instanceof Error ? error.message : String(error);
+      this.stop(name, `The ${modality.sensor} cannot be given: ${why}`);
+    };
+    const stop = () => {
+      need(false);
+      this.needs.delete(sensor);
+      this.socket.send({ type: "stop", id });
+    };
+    this.given.set(name, { stop });
+    this.needs.set(sensor, need);
     this.titles.set(sensor, `${modality.sensor} of this ${DEVICE}`);
     const most = 4 * modality.shape.reduce((product, size) => product * size, 1) + 65536;
     /** @type {Send} */
@@ -95,14 +113,7 @@ export class RemoteGivers extends Givers {
     };
     this.show(name);
     this.keep();
-    try {
-      end = await source(modality, send, (why) => this.stop(name, why));
-      if (this.given.get(name) !== entry) end(); // taken back, or lost, meanwhile
-    } catch (error) {
-      const isDenied = error instanceof DOMException && error.name === "NotAllowedError";
-      const why = isDenied ? "this browser does not allow it; allow it beside the address, and press again" : error instanceof Error ? error.message : String(error);
-      this.stop(name, `The ${modality.sensor} cannot be given: ${why}`);
-    }
+    turn = settle().catch(fail);
   }
 
   /** @override @param {string} modality @param {string} [why] */
@@ -118,8 +129,9 @@ export class RemoteGivers extends Givers {
     for (const modality of [...this.given.keys()]) super.stop(modality, "The connection was lost; it is given again once it is back.");
   }
 
-  /** Note which of the given sensors are unplugged. @param {{ name: string, modality: string, plugged: boolean }[]} sensors */
+  /** Note which of the given sensors are unplugged, and which sleep. @param {{ name: string, modality: string, kind: string, plugged: boolean }[]} sensors */
   attend(sensors) {
+    for (const { name, kind } of sensors) this.needs.get(name)?.(kind !== "asleep");
     const away = sensors.filter((sensor) => !sensor.plugged && this.titles.has(sensor.name));
     this.unplugged = new Set(away.map((sensor) => sensor.modality));
     this.keep();

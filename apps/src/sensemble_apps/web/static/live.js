@@ -130,8 +130,9 @@ export class Live {
     this.dots(state, live, troubles);
     this.without(state, past ? this.modalities.map(({ modality }) => modality) : live);
     byId("scene").classList.toggle("grey", this.seen !== undefined && !live.includes(this.seen.modality));
+    if (this.seen?.kind === "asleep") byId("picture").hidden = true; // until it sees again
     this.preview(past?.previews ?? []);
-    this.sensors.show(state, past);
+    this.sensors.show(state, past, (sensor) => this.timeline.slept(sensor));
     this.timeline.showThen(past);
     this.truth(state);
     session(state);

@@ -12,6 +12,7 @@ import { button, draw, icon, make, percent, put, say, spaced } from "./dom.js";
 
 const FLOOR = -60; // dB of full scale at which the meter is empty
 const LISTED = 4; // of five, the severity of a condition that a list offers
+const MINUTE = 60; // seconds
 const CALM = 1000; // milliseconds between two previews where less motion is wanted
 const motion = matchMedia("(prefers-reduced-motion: reduce)");
 
@@ -44,6 +45,12 @@ function stateOf(sensor, state, live, modality) {
   return sensor.kind === "opening" ? "is being opened" : `waiting for a ${modality?.noun ?? "sample"}`;
 }
 
+/** @param {string} title @param {number} slept seconds @param {number} lately seconds @returns {string[]} a sentence, if it slept */
+function sleepOf(title, slept, lately) {
+  const [unit, words] = lately < 2 * MINUTE ? [1, "seconds"] : [MINUTE, "minutes"];
+  return slept < unit ? [] : [`${title} slept ${Math.round(slept / unit)} of the last ${Math.round(lately / unit)} ${words}.`];
+}
+
 /** @param {Opinion} said @returns {string} */
 const alone = (said) => spaced(said.label ? `alone: ${said.label}, ${percent(said.confidence)}` : `alone: ${said.words.replace(": ", ", ")}`);
 
@@ -70,6 +77,7 @@ export class Sensors {
     /** The button of each device, whose sensors come and go together. @type {Map<string, HTMLButtonElement>} */
     this.devices = new Map();
     this.wake = button("Wake all", () => this.send({ type: "wake" }));
+    this.slept = make("span", { class: "hint" });
     this.bar = make("p", { class: "buttons devices" });
   }
 
@@ -79,15 +87,16 @@ export class Sensors {
     this.cards.clear();
     const names = new Set(modalities.map(({ device }) => device).filter(Boolean));
     this.devices = new Map([...names].map((name) => [name, button("", () => this.send({ type: this.devices.get(name)?.dataset.act, sensor: name }))]));
-    this.bar.replaceChildren(...this.devices.values(), this.wake);
+    this.bar.replaceChildren(...this.devices.values(), this.wake, this.slept);
     this.place.replaceChildren(this.bar);
   }
 
   /**
    * @param {Shown} state
    * @param {Past | null} past what is shown instead of the present
+   * @param {(sensor: Sensor) => [number, number]} [slept] returns the seconds that a sensor slept lately, and of how many
    */
-  show(state, past) {
+  show(state, past, slept = () => [0, 0]) {
     const names = new Set(state.sensors.map((sensor) => sensor.name));
     for (const [name, { card }] of this.cards)
       if (!names.has(name)) {
@@ -96,6 +105,7 @@ export class Sensors {
       }
     for (const sensor of state.sensors) this.showOne(sensor, state, past);
     this.wake.hidden = !state.sensors.some(({ kind }) => kind === "asleep");
+    say(this.slept, state.sensors.flatMap((sensor) => sleepOf(this.titleOf(sensor), ...slept(sensor))).join(" "));
     for (const [device, plug] of this.devices) {
       const own = state.sensors.filter((sensor) => this.modalities.get(sensor.modality)?.device === device);
       const plugged = own.some((sensor) => sensor.plugged);
@@ -115,7 +125,7 @@ export class Sensors {
     parts.card.classList.toggle("fault", !past && (sensor.fault || (sensor.active && sensor.noted in NOTED)));
     say(parts.state, words);
     put(parts.state, "title", past ? "" : sensor.note || sensor.state);
-    const title = sensor.title || this.own(sensor.name) || sensor.name;
+    const title = this.titleOf(sensor);
     if (document.activeElement !== parts.title && parts.title.value !== title) parts.title.value = title;
     const said = past ? undefined : state.lattice.find((opinion) => opinion.subset === sensor.modality);
     say(parts.says, live && said ? alone(said) : "");
@@ -129,6 +139,11 @@ export class Sensors {
     parts.card.classList.toggle("degraded", listed !== "");
     if ((!sensor.plugged || sensor.kind === "asleep") && !past) parts.picture.replaceChildren();
     put(parts.plug, "aria-label", `${sensor.plugged ? "Unplug" : "Plug back"} ${title}`);
+  }
+
+  /** @param {Sensor} sensor @returns {string} */
+  titleOf({ title, name }) {
+    return title || this.own(name) || name;
   }
 
   /** @param {Sensor} sensor @returns {Card} */

@@ -24,6 +24,7 @@ const LETTER = 8; // and as much between two
 const LASTING = 3; // seconds from which it is said how long something lasted
 const [LEAST, MOST] = [20, 60]; // seconds that the strip shows
 const REDRAW = 500; // milliseconds
+const HOUR = 3600; // seconds
 
 export class Timeline {
   /** @param {() => void} changed called when another moment is looked at */
@@ -94,6 +95,22 @@ export class Timeline {
     }
     this.list(state.timeline);
     if (performance.now() - this.drawn > REDRAW || state.timeline.length) this.draw();
+  }
+
+  /**
+   * Return the seconds that a sensor slept in the last hour, and the length of that time: less if the first entry is younger.
+   * @param {import("./types.js").Sensor} sensor
+   * @returns {[number, number]}
+   */
+  slept({ name, kind }) {
+    const begin = Math.max(this.time - HOUR, this.entries[0]?.time ?? this.time);
+    let [slept, since] = [0, begin]; // one whose first entry says that it woke up slept before
+    for (const entry of this.entries) {
+      if (entry.sensor !== name) continue;
+      if (entry.kind === "woken") slept += Math.max(0, entry.time - Math.max(since, begin));
+      if (entry.kind === "asleep") since = entry.time;
+    }
+    return [slept + (kind === "asleep" ? this.time - Math.max(since, begin) : 0), this.time - begin];
   }
 
   /** @returns {Past | null} the state at the moment that is looked at; null for now */
