@@ -144,6 +144,8 @@ class SparingScore:
 class StreamScore:
     """The events that a set of sensors told of streams, at the bundle's threshold.
 
+    `mistaken` are those of the false ones that were told while another class was there to be told.
+
     `low` and `high` are the ends of the exact interval of the false events an hour (Garwood's). A delay
     counts from the end of a moment, or from the beginning of a state; None where nothing was found.
     """
@@ -156,6 +158,7 @@ class StreamScore:
     found_low: Share
     found_high: Share
     false: Count
+    mistaken: Count
     false_per_hour: float
     low: float
     high: float

@@ -143,11 +143,14 @@ def test_streams_are_audited_and_judged(
     assert {one["subset"] for one in said["streams"]} == {"audio", "video", "audio+video"}
     every = next(one for one in said["streams"] if one["subset"] == "audio+video")
     assert every["spans"] == 1
+    assert every["mistaken"] <= every["false"]
     assert every["low"] <= every["false_per_hour"] <= every["high"]
     assert every["curve"]
     assert [one["verdict"] for one in said["gate"]][:2] == ["met", "met"]
     assert main(audit) == 0
-    assert "promised to 6" in capsys.readouterr().out.lower()
+    printed = capsys.readouterr().out.lower()
+    assert "promised to 6" in printed
+    assert "mistaken/h" in printed
 
 
 def test_sensors_that_sleep_are_audited_recorded_and_reported(

@@ -12,6 +12,7 @@ from sensemble_runtime.auditing.moment_measures import (
     delays,
     edit_score,
     match,
+    mistaken,
     poisson_interval,
     segments_f1,
 )
@@ -90,3 +91,12 @@ def test_edits_are_those_of_the_recursive_definition(told: list[str], true: list
     longest = max(len(told), len(true), 1)
     assert edit_score(told, true) == pytest.approx(1 - distance(told, true) / longest)
     assert np.isclose(edit_score(told, told), 1)
+
+
+def test_a_false_moment_is_mistaken_if_another_class_is_there_to_be_told() -> None:
+    spans = [Span(0.0, 1.0, "a"), Span(10.0, 11.0, "b")]
+    times = [("b", 0.9), ("b", 2.4), ("a", 1.2), ("a", 1.4), ("b", 5.0), ("b", 10.5), ("a", 12.6)]
+    told = [Told(label, at - 1, at, at) for label, at in times]
+    matching = match(told, spans, late=1.5)
+    assert matching.found == {0: 2, 1: 5}
+    assert mistaken(told, spans, matching, late=1.5) == 2  # not the word told twice, nor those of nothing

@@ -66,6 +66,17 @@ def match(told: Sequence[Told], spans: Sequence[Span], late: float = LATE) -> Ma
     return Matching(found, tuple(false))
 
 
+def mistaken(told: Sequence[Told], spans: Sequence[Span], matching: Matching, late: float = LATE) -> int:
+    """Count the false moments that take one class for another: one of another class is there to be told."""
+    return sum(
+        any(
+            span.label != told[place].label and span.begin <= told[place].at <= span.end + late
+            for span in spans
+        )
+        for place in matching.false
+    )
+
+
 def delays(told: Sequence[Told], spans: Sequence[Span], matching: Matching) -> NDArray[np.float64]:
     """Return the seconds from the end of each found span until it was told; negative if told before."""
     return np.array([told[place].at - spans[at].end for at, place in sorted(matching.found.items())])

@@ -18,6 +18,7 @@ from sensemble_runtime.auditing.moment_measures import (
     Told,
     edit_score,
     match,
+    mistaken,
     poisson_interval,
     segments_f1,
 )
@@ -122,11 +123,12 @@ def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """The spans that were found, the false events, and the delays in seconds."""
+    """The spans that were found, the false events, the `mistaken` ones of these, and delays in seconds."""
 
     spans: int
     found: int
     false: int
+    mistaken: int
     hours: float
     delays: tuple[float, ...]
 
@@ -141,15 +143,17 @@ def states(spans: Iterable[Span]) -> frozenset[str]:
 
 def count(streams: Sequence[tuple[Answered, Sequence[Told]]], lasting: Iterable[str] = ()) -> Counts:
     """Count what was told of streams; the delay of a `lasting` class counts from its beginning."""
-    found, false, delays = 0, 0, list[float]()
+    found, false, wrong, delays = 0, 0, 0, list[float]()
     for answers, said in streams:
         matching = match(said, answers.spans)
         found, false = found + len(matching.found), false + len(matching.false)
+        wrong += mistaken(said, answers.spans, matching)
         for at, place in matching.found.items():
             span = answers.spans[at]
             delays.append(said[place].at - (span.begin if span.label in lasting else span.end))
     spans = sum(len(answers.spans) for answers, _ in streams)
-    return Counts(spans, found, false, sum(answers.hours for answers, _ in streams), tuple(delays))
+    hours = sum(answers.hours for answers, _ in streams)
+    return Counts(spans, found, false, wrong, hours, tuple(delays))
 
 
 def thresholds(log_odds: Sequence[Floats], points: int = POINTS) -> list[float]:
@@ -193,6 +197,7 @@ def score(
         counts.found / counts.spans if counts.spans else None,
         *(wilson(counts.found, counts.spans) if counts.spans else (0.0, 1.0)),
         counts.false,
+        counts.mistaken,
         counts.false / counts.hours,
         low / counts.hours,
         high / counts.hours,
