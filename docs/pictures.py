@@ -32,10 +32,10 @@ STEP = 0.5  # seconds between two pictures
 QUALITY = 40
 LENGTH = 14.0  # seconds
 CUES = {
-    2.0: ("unplug", None),
-    6.0: ("plug", None),
+    2.0: ("unplug", ""),
+    6.0: ("plug", ""),
     8.0: ("condition", "swapped"),
-    12.5: ("condition", None),
+    12.5: ("condition", "swapped"),  # which ends it
 }
 """The changes of the camera, by the time in seconds."""
 
@@ -117,14 +117,13 @@ def filmed(page: Page) -> Iterator[Image.Image]:
         yield picture.convert("RGB").resize((WIDTH, height), Image.Resampling.LANCZOS)
 
 
-def act(page: Page, what: str, condition: str | None) -> None:
+def act(page: Page, what: str, condition: str) -> None:
     """Do to the camera what a person would."""
     if what == "condition":
-        value = "" if condition is None else f"{condition}:5"
-        page.get_by_label("Condition of replay video").select_option(value)
+        page.locator(f"[data-modality=video] [data-condition='{condition}:5']").click()
         page.evaluate("document.activeElement.blur()")
     else:
-        name = "Unplug replay video" if what == "unplug" else "Plug back replay video"
+        name = "Unplug camera" if what == "unplug" else "Plug back camera"
         page.get_by_role("button", name=name, exact=True).click()
 
 
