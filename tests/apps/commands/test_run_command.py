@@ -219,4 +219,4 @@ def test_a_run_leaves_an_unfamiliar_sensor_out_or_pools_it(
     found = [one for one in predictions(result.stdout) if one["unfamiliar"] == ["audio"]]
     assert found, "two seconds of it are enough"
     assert {"audio" in one["live"] for one in found} == {bool(option)}
-    assert "microphone unfamiliar: it is unlike" in result.stderr
+    assert "microphone hears nothing it knows" in result.stderr
