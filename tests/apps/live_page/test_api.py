@@ -3,7 +3,6 @@
 import json
 import re
 from http.client import HTTPConnection
-from threading import Event
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,7 +24,7 @@ DESCRIPTION: dict[str, Any] = json.loads((api.STATIC / "openapi.json").read_text
 
 def test_every_route_is_described_and_every_description_has_its_route() -> None:
     session = SimpleNamespace(clock=REAL)
-    page: Any = SimpleNamespace(session=session, session_state=None, sensors=None, actions={}, used=Event())
+    page: Any = SimpleNamespace(session=session, session_state=None, sensors=None, actions={}, press=print)
     routes = api.routes(page)
     found = {
         (route.path.replace(":path", ""), method.lower())
