@@ -40,12 +40,14 @@ def _film(path: Path, label: str) -> Path:
     return path
 
 
-def _sound(path: Path, label: str, noise: float) -> Path:
-    """Write two seconds of the sound of a class, and then noise, as a WAV file, which is played again."""
+def _sound(path: Path, label: str, doubtful: float) -> Path:
+    """Write two seconds of the sound of a class, and then of all, as a WAV file, which is played again."""
     rng, times = np.random.default_rng(0), np.arange(2 * RATE) / RATE
-    heard = 0.4 * np.sin(2 * np.pi * CLASSES[label][1] * times) + rng.normal(0, 0.02, len(times))
-    heard = np.concatenate([heard, rng.normal(0, 0.2, round(noise * RATE))])
-    return write_wav(path, np.clip(heard, -1, 1), RATE)
+    heard = 0.4 * np.sin(2 * np.pi * CLASSES[label][1] * times)
+    later = np.arange(round(doubtful * RATE)) / RATE
+    every = sum(0.2 * np.sin(2 * np.pi * hertz * later) for _, hertz in CLASSES.values())
+    heard = np.concatenate([heard, every])
+    return write_wav(path, np.clip(heard + rng.normal(0, 0.02, len(heard)), -1, 1), RATE)
 
 
 @contextmanager
@@ -59,12 +61,12 @@ def chromium(playwright: Playwright, *arguments: str) -> Iterator[Browser]:
         browser.close()
 
 
-def devices(folder: Path, label: str, noise: float = 0.0) -> tuple[str, ...]:
+def devices(folder: Path, label: str, doubtful: float = 0.0) -> tuple[str, ...]:
     """Return the flags of a browser whose camera and microphone show a class, and which asks nobody.
 
-    After each two seconds of the class, the microphone gives `noise` seconds of noise.
+    After each two seconds of the class, the microphone hears all classes for `doubtful` seconds.
     """
-    film, sound = _film(folder / f"{label}.y4m", label), _sound(folder / f"{label}.wav", label, noise)
+    film, sound = _film(folder / f"{label}.y4m", label), _sound(folder / f"{label}.wav", label, doubtful)
     return (
         "--use-fake-ui-for-media-stream",
         "--use-fake-device-for-media-stream",

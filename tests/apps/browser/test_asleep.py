@@ -78,7 +78,7 @@ def test_doubt_opens_the_camera_again_and_again_and_nothing_is_left(
 ) -> None:
     put_to_sleep(bundle, wake=0.9)
     assert main(["web", str(bundle), "--out", str(tmp_path / "site")]) == 0
-    flags = devices(tmp_path, "two", noise=2.0)
+    flags = devices(tmp_path, "two", doubtful=2.0)
     with hosted(tmp_path / "site") as server, chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
         page.set_default_timeout(SLOW)

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_runtime.auditing.sparing_audit import SCENE, PrefixAnswers, point, run, schedule
-from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing
+from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing, processor_costs
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import Calibration, SparingCalibration
 from sensemble_runtime.engine.sparing import prefixes
@@ -84,6 +84,13 @@ def test_a_user_says_what_costs_and_which_comes_last() -> None:
     dear = fitted(Wishes(costs={"audio": 20.0}))
     assert dear is not None
     assert dear.order == (("text", "video"), ("audio",))
+    measured = processor_costs(SPECS, {"audio": 8.0, "text": 9.0, "video": 3.0})
+    assert measured == pytest.approx(
+        {"audio": 0.06 * 8 / SPECS["audio"].hop, "text": 0, "video": 0.06 * 3 / SPECS["video"].hop}
+    )
+    quick = fitted(Wishes(costs=measured))
+    assert quick is not None
+    assert quick.order == (("text", "video"), ("audio",))
     last = fitted(Wishes(last="audio"))
     assert last is not None
     assert last.order[-1] == ("audio",)

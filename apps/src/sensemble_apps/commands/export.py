@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
+from sensemble_runtime.bundle.manifest import Manifest
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.output import remark, say
 from sensemble_apps.console.progress import stages
-from sensemble_apps.console.wording import abbreviation, percent
+from sensemble_apps.console.wording import abbreviation, percent, set_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, Positional
 from sensemble_apps.tables.costs import show_costs
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from sensemble_export.search import Option, TradeOff
     from sensemble_runtime.auditing.sparing_fit import Wishes
 
+MEASURED = "measured"  # in place of costs
 _SHOWN = 20  # combinations of schemes
 _CAPTION = "on calibrate; worst: the score of the worst set; drop: points lost, on the set that loses most"
 
@@ -62,7 +64,8 @@ class Export(Common):
     sparing_loss: Annotated[float, "POINTS"] = 0.5
     """The points of right answers that letting sensors sleep (`--sparing` of run and serve) may cost."""
     cost: Annotated[str | None, "SENSOR=N,..."] = None
-    """The cost of a sensor while it is on, such as `camera=10,microphone=1`: costly ones sleep first."""
+    """The cost of a sensor while it is on, such as `camera=10,microphone=1`: costly ones sleep first. With
+    `measured`, the seconds of a processor that its encoder takes here."""
     last: Annotated[str | None, "SENSOR"] = None
     """The sensor that is woken last, such as `camera`."""
     json: bool = False
@@ -99,7 +102,10 @@ def main(arguments: Export) -> None:
     make = partial(make, targets=arguments.target, schemes=arguments.scheme, budget=budget)
     make = partial(make, false_per_hour=arguments.false_per_hour)
     make = partial(make, sparing=_wishes(arguments, modalities))
-    export(run, make, budget, in_json=arguments.json)
+    fitted = export(run, make, budget, in_json=arguments.json).calibration.sparing
+    if arguments.cost == MEASURED and fitted is not None:
+        each = (f"{set_title(m)} {cost:.2g}" for m, cost in zip(fitted.order, fitted.costs, strict=True))
+        remark(f"costs, measured in seconds of a processor a minute: {', '.join(each)}")
     bundle = str(run / BUNDLE)
     say(json.dumps({"bundle": bundle}) if arguments.json else bundle)
 
@@ -118,17 +124,17 @@ def _wishes(arguments: Export, modalities: Sequence[str]) -> "Wishes":
             raise InputError(f"{option} {word}: no sensor is called so; there are {', '.join(words)}")
         return words[word]
 
-    costs = dict[str, float]()
-    for part in filter(None, (arguments.cost or "").split(",")):
+    costs, measured = dict[str, float](), arguments.cost == MEASURED
+    for part in () if measured else filter(None, (arguments.cost or "").split(",")):
         word, _, number = part.partition("=")
         try:
             costs[named("--cost", word)] = float(number)
         except ValueError as error:
-            raise InputError(f"--cost {part}: write SENSOR=N, such as camera=10") from error
+            raise InputError(f"--cost {part}: write SENSOR=N, such as camera=10, or measured") from error
         if not 0 <= float(number) <= 1e6:
             raise InputError(f"--cost {part}: give 0 to 1000000")
     last = named("--last", arguments.last) if arguments.last else ""
-    return Wishes(arguments.sparing_loss / 100, costs, last)
+    return Wishes(arguments.sparing_loss / 100, costs, measured, last)
 
 
 def export(
@@ -137,7 +143,7 @@ def export(
     budget: Mapping[str, float] | None = None,
     *,
     in_json: bool = False,
-) -> None:
+) -> Manifest:
     """Export with `make`, and print the costs and a search's trade-off; with `in_json`, progress alone."""
     from sensemble_export.bundle.partition_report import FILE_NAME, describe_lowering
     from sensemble_export.measuring.calibration import describe_calibration
@@ -150,7 +156,7 @@ def export(
         _show_trade_offs(error.trade_offs, budget or {})
         raise
     if in_json:
-        return
+        return done.manifest
     _show_trade_offs(done.trade_offs, budget or {})
     show_costs(done.manifest, f"{done.measured} of {done.evaluated} examples")
     origin = done.manifest.provenance
@@ -159,6 +165,7 @@ def export(
             remark(f"warning: {line}")
     for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)
+    return done.manifest
 
 
 def _show_trade_offs(trade_offs: "Iterable[TradeOff]", budget: Mapping[str, float]) -> None:

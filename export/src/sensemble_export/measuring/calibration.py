@@ -26,7 +26,7 @@ from sensemble_runtime.auditing.calibration import (
 from sensemble_runtime.auditing.intervals import Groups, group_codes, people_codes, student
 from sensemble_runtime.auditing.measures import measure
 from sensemble_runtime.auditing.sparing_audit import Schedule
-from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing
+from sensemble_runtime.auditing.sparing_fit import Wishes, fit_sparing, processor_costs
 from sensemble_runtime.auditing.stream_audit import Answered, answered
 from sensemble_runtime.auditing.stream_windows import StreamWindows
 from sensemble_runtime.auditing.timeline_fit import ASKED, fit_timeline
@@ -149,10 +149,18 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
         timeline, specs = timed
         fit = replace(fit, timeline=timeline)
     if data.plan is not None and task != "multi-label":
-        fit = replace(
-            fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, data.wishes)
-        )
+        wishes = _with_costs(data.wishes, store, jobs, specs)
+        fit = replace(fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, wishes))
     return Fitted(fit, scores, specs)
+
+
+def _with_costs(
+    wishes: Wishes, store: ArtifactStore, jobs: Sequence[Job], specs: Mapping[str, InputSpec]
+) -> Wishes:
+    """Return the wishes with the costs that were measured, if these are wished."""
+    found = {job.modality: store.made[job].measured for job in jobs if job.target == jobs[0].target}
+    took = {m: one.median_ms for m, one in found.items() if one is not None}
+    return replace(wishes, costs=processor_costs(specs, took)) if wishes.measured else wishes
 
 
 def _left_out(

@@ -51,12 +51,22 @@ class Wishes:
     Attributes:
         loss: the share of right answers that it may cost.
         costs: by modality or device, what it costs while it is on; others cost what their kind does.
+        measured: in place of `costs`, those of `processor_costs` where the encoders ran.
         last: the modality or device that is woken last.
     """
 
     loss: float = LOSS
     costs: Mapping[str, float] = field(default_factory=dict)
+    measured: bool = False
     last: str = ""
+
+
+def processor_costs(specs: Mapping[str, InputSpec], milliseconds: Mapping[str, float]) -> dict[str, float]:
+    """Return the seconds of a processor that each encoder takes a minute while its sensor is on.
+
+    `milliseconds` are those of a window. A caption comes when one is written, and costs nothing.
+    """
+    return {m: 0.06 * took / specs[m].hop if specs[m].hop else 0.0 for m, took in milliseconds.items()}
 
 
 def fit_sparing(
