@@ -17,7 +17,7 @@ _LIE = "swapped", 5  # the condition of every kind whose scenes are of other exa
 _SAID = {"occlusion": "covered", "noise": "in noise", "dead": "dead", "dropped": "with words missing"}
 
 Step = tuple[str, Callable[[], None]]
-"""What the demo does, in words, and how."""
+"""Words for each thing that the demo does, and the way it does it."""
 
 
 @contextmanager

@@ -53,7 +53,7 @@ class TimeLeft:
 
     @property
     def seconds(self) -> float | None:
-        """What is left; None while that is unknown."""
+        """Seconds that are left; None while that is unknown."""
         if self._end is None or self.share <= _KNOWN:
             return None
         self._said = min(self._said, max(0.0, self._end - self._clock.now()))
