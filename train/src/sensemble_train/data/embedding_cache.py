@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from sensemble_train import user_cache
 from sensemble_train.data.batching import at_once
+from sensemble_train.half import half
 from sensemble_train.models.augment_config import AugmentConfig
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.pretrained.encoder import Pretrained
@@ -35,8 +36,6 @@ def embedded(
     progress: Progress,
 ) -> Tensor:
     """Return features float32 [N, views, F] of raw windows [N, ...]: unchanged, then augmented."""
-    # Without gradients, half the precision suffices; only some processors compute faster in it.
-    quick = torch.autocast("cpu", torch.bfloat16, enabled=torch.cpu._is_avx512_bf16_supported())  # noqa: SLF001
     changes = repr((views, asdict(config) if views > 1 else None))
     keys = [hashlib.sha256(changes.encode() + row.numpy().tobytes()).digest() for row in windows]
     folder = user_cache.folder(_CACHE) / fingerprint(encoder.pretrained, windows[:1])
@@ -55,7 +54,7 @@ def embedded(
                         torch.manual_seed(zlib.crc32(windows[row].numpy().tobytes()) + view)
                         changed.append(kind.change(windows[row : row + 1], config, tokenizer))
                 seen.append(torch.cat(changed))
-            with quick:
+            with half(torch.device("cpu")):  # enough without gradients
                 made.append(torch.stack([encoder.pretrained(view).float() for view in seen], dim=1))
             progress(start + sum(map(len, made)), len(missing))
         features, written = torch.cat(made), [keys[row] for row in rows]

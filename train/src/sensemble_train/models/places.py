@@ -1,10 +1,13 @@
 """An encoder that finds and reads what is somewhere in a picture, near or far."""
 
+from contextlib import nullcontext
+
 import torch
 from sensemble_sensors.spec import InputSpec
 from torch import Tensor, nn
 from torch.nn import functional
 
+from sensemble_train.half import half
 from sensemble_train.models.encoders import Encoder, EncoderConfig, scaled
 
 _MIXED = 3  # channels beside the light: what colours and frames differ by
@@ -69,18 +72,27 @@ class Places(nn.Module):
         x = torch.cat([local, mixed], dim=1)
         if not torch.compiler.is_exporting():  # twice as quick on a processor
             x = x.contiguous(memory_format=torch.channels_last)
-        features = self.net(x)
+        with half(x.device) if self.training else nullcontext():  # and once more
+            features = self.net(x).float()
         return features.flatten(2), self.score(features).flatten(2)
 
     def _mean(self, x: Tensor) -> Tensor:
         """Return the mean of what is near each place; rows, then columns: a fifth of the work."""
+        if not torch.compiler.is_exporting():  # the same by products: ten times as quick to learn from
+            rows, columns = (self._shares(size, x) for size in x.shape[2:])
+            return rows @ x @ columns.T
         for size in ((self.near, 1), (1, self.near)):
             x = functional.avg_pool2d(x, size, 1, (size[0] // 2, size[1] // 2), count_include_pad=False)
         return x
+
+    def _shares(self, size: int, like: Tensor) -> Tensor:
+        place = torch.arange(size, device=like.device)
+        near = ((place[:, None] - place).abs() <= self.near // 2).to(like.dtype)
+        return near / near.sum(dim=1, keepdim=True)
 
 
 def _layer(before: int, after: int, size: int = 3, stride: int = 1) -> tuple[nn.Module, ...]:
     convolution = nn.Conv2d(before, after, size, stride, padding=1, bias=False)
     # The batch norm hides the weights' scale; a third of it learns three times as fast.
     convolution.weight.data /= 3
-    return convolution, nn.BatchNorm2d(after), nn.ReLU()
+    return convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True)
