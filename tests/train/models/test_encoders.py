@@ -71,6 +71,14 @@ def test_a_relative_encoder_hears_a_whisper_as_it_hears_a_shout_and_sees_in_the_
             assert unlike < alike - 0.001
 
 
+def test_what_is_trained_on_places_is_what_is_exported() -> None:
+    spec = InputSpec("video", "uint8", (1, 2, 48, 32, 3), 2.0, 1.0, 0.5, 2.0)
+    encoder = KINDS["frames"].encoder(spec, replace(PLAIN, width=64, places=True)).eval()
+    pictures = torch.randint(0, 256, (2, *spec.shape[1:]), dtype=torch.uint8)
+    exported = torch.export.export(encoder, (pictures[:1],)).module()
+    torch.testing.assert_close(encoder(pictures[:1]), exported(pictures[:1]), atol=1e-5, rtol=0)
+
+
 def test_convolutions_over_all_places_see_a_thing_alike_wherever_it_is() -> None:
     torch.manual_seed(0)
     spec = InputSpec("video", "uint8", (1, 1, 64, 64, 3), 1.0, 1.0, 1.0, 1.0)
