@@ -55,7 +55,8 @@ const given = new URLSearchParams(location.search).get("give").split(" ");
 const buttons = {audio: "Give this microphone", text: "Write captions", video: "Give this camera"};
 for (const modality of given) {
     (await until(() => place(`[aria-label="${buttons[modality]}"]`))).click();
-    await until(() => place(`[data-modality=${modality}] .state`)?.textContent.match(/^(?!is being opened)./));
+    const state = () => place(`[data-modality=${modality}] .state`)?.textContent;
+    await until(() => (state() || "is being opened") !== "is being opened");
 }
 if (given.includes("text")) {
     place("#caption-text").value = "this is two";
