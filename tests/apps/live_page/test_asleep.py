@@ -55,6 +55,7 @@ def test_it_shows_who_sleeps_and_a_button_wakes_all(
         expect(camera.locator(".preview")).to_be_empty()
         expect(page.locator("#picture")).to_be_hidden()
         expect(page.locator("#lattice")).to_contain_text("asleep")
+        expect(page.locator("#lattice .bad, #dots .bad")).to_have_count(0)  # no reason for alarm
         slept = page.locator("#sensors .hint")
         expect(slept).to_have_text(re.compile(r"^replay video slept \d+ of the last \d+ seconds\.$"))
         wake.click()

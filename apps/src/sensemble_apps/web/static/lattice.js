@@ -2,7 +2,7 @@
 // sensor comes or goes the light moves along an edge.
 
 import { draw, icon, make, percent, rightOf, say, spaced } from "./dom.js";
-import { inWords } from "./sensors.js";
+import { inWords, WANTED } from "./sensors.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").Subset} Subset */
@@ -211,7 +211,7 @@ export class Lattice {
     const { before, live } = this;
     for (const line of this.edges.querySelectorAll("line")) line.setAttribute("class", line.dataset.edge?.split(">").includes(key(live)) ? "near" : "");
     const news = [...this.troubles].sort(([one]) => (before.includes(one) ? -1 : 1));
-    for (const [modality, wrong] of news) this.markOne(modality, wrong === "unplugged" ? "" : inWords(wrong, this.modalities.get(modality)), wrong === "unplugged" ? "last" : "bad");
+    for (const [modality, wrong] of news) this.markOne(modality, wrong === "unplugged" ? "" : inWords(wrong, this.modalities.get(modality)), WANTED.includes(wrong) ? "last" : "bad");
     const [larger, smaller] = before.length > live.length ? [before, live] : [live, before];
     const [moved, ...more] = larger.filter((modality) => !smaller.includes(modality));
     const isEdge = before.length > 0 && more.length === 0 && larger.length === smaller.length + 1;

@@ -4,7 +4,7 @@
 import { button, byId, icon, make, percent, put, say, spaced } from "./dom.js";
 import { DIGITS, Guide } from "./guide.js";
 import { Lattice } from "./lattice.js";
-import { inWords, Sensors, showPreview, trouble, UNFAMILIAR } from "./sensors.js";
+import { inWords, Sensors, showPreview, trouble, UNFAMILIAR, WANTED } from "./sensors.js";
 import { Timeline } from "./timeline.js";
 
 /** @typedef {Omit<import("./types.js").Hello, "type" | "every" | "home">} Hello */
@@ -185,7 +185,7 @@ export class Live {
       const dot = byId("dots").children[index];
       const [used, wrong] = [live.includes(modality), troubles.get(modality)];
       const there = state.sensors.some((sensor) => sensor.modality === modality);
-      dot.className = used ? "live" : wrong && wrong !== "unplugged" ? "bad" : "";
+      dot.className = used ? "live" : wrong && !WANTED.includes(wrong) ? "bad" : "";
       const absent = this.timeline.moment !== null ? "not used" : there ? "waiting" : "not there";
       say(/** @type {Element} */ (dot.lastElementChild), used ? "in use" : wrong ? inWords(wrong, this.modalities[index]) : absent);
     });

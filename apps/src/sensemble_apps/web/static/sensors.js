@@ -22,6 +22,9 @@ const NOTED = { suspect: "at odds with the others", unfamiliar: UNFAMILIAR, "enc
 /** A sensor that is not there, by the kind of its last event. @type {Record<string, string>} */
 const AWAY = { asleep: "asleep", detached: "unplugged", ended: "at its end", failed: "failed", lost: "lost", unavailable: "not there" };
 
+/** What is away because somebody, or the session, wants it so: no reason for alarm. */
+export const WANTED = ["asleep", "unplugged"];
+
 /** @param {Sensor} sensor @param {Shown} state @returns {string} what is wrong with it, in a few words; empty if nothing is */
 export function trouble(sensor, { answer, live }) {
   if (sensor.kind in AWAY) return AWAY[sensor.kind];
