@@ -28,7 +28,7 @@ pytestmark = pytest.mark.real
 
 SoundServer = Any
 KEYS = {
-    "time", "at", "live", "ages", "label", "confidence", "best", "doubt", "words", "why", "among",
+    "time", "at", "live", "ages", "label", "confidence", "best", "doubt", "none", "words", "why", "among",
     "candidates",
     "opinions", "audited", "unfamiliar", "suspect", "adapted", "levels", "probabilities", "example", "labels",
     "latencies", "dropped", "skipped", "lost",

@@ -260,7 +260,7 @@ def test_it_says_what_it_expects_the_light_holds_still_and_few_examples_are_coun
         hello["subsets"] = [{**one, **score} for one in hello["subsets"]]
 
     with scripted(browser, page_of_a_replay, few) as (page, send, state):
-        unsure = {"label": None, "best": labels[0], "doubt": "several", "words": "unsure"}
+        unsure = {"label": None, "best": labels[0], "doubt": "several", "none": False, "words": "unsure"}
 
         def say(seconds: float, *live: str, **answer: Any) -> None:  # noqa: ANN401
             given = {**unsure, **answer, "live": live}
@@ -280,10 +280,10 @@ def test_it_says_what_it_expects_the_light_holds_still_and_few_examples_are_coun
         say(2.5, "audio", "video")
         expect(page.locator("#lattice .lit .icons .icon")).to_have_count(3)
         page.evaluate("window.at += 2000")
-        say(2.9, "audio", "video", doubt="unfamiliar", best=None)  # another doubt than before
+        say(2.9, "audio", "video", none=True, best=None)  # another doubt than before
         expect(page.locator("#lattice .lit .icons .icon")).to_have_count(2)
         expect(page.locator("#expects")).to_be_hidden()
-        say(3, "audio", "video", doubt="unfamiliar", best=None)
+        say(3, "audio", "video", none=True, best=None)
         expect(page.locator("#expects figure")).to_have_count(3)
         expect(page.locator("#expects")).to_contain_text("a chair")
         assert inaccessible(page) == []

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pytest
 import rich
-from sensemble_apps.console.wording import answer
+from sensemble_apps.console.wording import answer, answer_as_json
 from sensemble_apps.running.outputs import LineOutput
 from sensemble_apps.running.terminal import TerminalOutput
 from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent, event_as_json, view_event
@@ -264,6 +264,26 @@ def test_a_terminal_says_that_a_sensor_is_unfamiliar(bundle_folder: Path) -> Non
 def test_an_answer_is_written_in_few_words(threshold: float, doubt: Doubt | None, written: str) -> None:
     chances = np.array([0.5, 0.2, 0.125, 0.1, 0.075], np.float32)
     assert answer(Opinion(chances, threshold, tuple("abcde"), doubt)) == written
+
+
+@pytest.mark.parametrize(
+    ("shares", "written"),
+    [
+        ((0.52, 0.48), "unsure: nothing it has learned, most like mug"),
+        ((0.5, 0.4, 0.06, 0.04), "unsure: mug or book"),
+    ],
+)
+def test_it_says_none_where_a_sensor_is_unfamiliar_and_the_others_leave_all_open(
+    shares: tuple[float, ...], written: str
+) -> None:
+    """A desk was "unsure: mug or book", by a microphone that heard nothing of either."""
+    chances, labels = np.array(shares, np.float32), ("mug", "book", "cup", "pen")[: len(shares)]
+    said = Prediction(
+        1.0, ("audio",), {}, chances, chances, {}, {}, labels=labels, threshold=0.9, unfamiliar=("video",)
+    )
+    assert answer(said) == written
+    assert answer_as_json(said)["none"] == ("nothing" in written)
+    assert answer(replace(said, unfamiliar=())) == "unsure: mug or book"
 
 
 def test_lines_tell_what_begins_and_states_that_end_and_windows_on_request(

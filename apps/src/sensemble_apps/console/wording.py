@@ -27,6 +27,7 @@ _METHODS = {
 _DIGITS = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine")
 _NAMED = 3  # so many candidates beside the likeliest are counted, not named
 _LISTED = 10  # candidates, at most
+_OPEN = 0.75  # the share of the classes from which those that an answer leaves open say nothing
 _PAPER_ORDER = ("V", "A", "T", "AV", "AT", "VT", "AVT")  # Tables 9 to 11
 
 
@@ -110,11 +111,20 @@ def answer(said: Answer) -> str:
     return said.label if said.label is not None else f"unsure: {_why_unsure(said)}"
 
 
+def is_none(said: Answer) -> bool:
+    """Return whether an answer says none of the classes.
+
+    No sensor is familiar, or one is not and the others leave nearly all classes open.
+    """
+    some = isinstance(said, Prediction) and bool(said.unfamiliar) and not said.sure
+    return said.doubt == "unfamiliar" or (some and len(said.candidates) > _OPEN * len(said.labels))
+
+
 def _why_unsure(said: Answer) -> str:
     """Write why an answer is unsure: `five or nine`; empty if it is sure."""
     if said.doubt is None:
         return ""
-    if said.doubt == "unfamiliar":
+    if is_none(said):
         return UNLIKE if said.best is None else f"{UNLIKE}, most like {said.best}"
     first, *others = said.candidates
     rest = others if len(others) < _NAMED else [f"{len(others)} others"]
@@ -135,6 +145,7 @@ def answer_as_json(said: Answer) -> dict[str, Any]:
         "best": said.best,
         "confidence": said.confidence,  # viewers round it
         "doubt": said.doubt,
+        "none": is_none(said),
         "words": answer(said),
         "why": _why_unsure(said),
         "candidates": list(candidates[:_LISTED]),

@@ -146,7 +146,7 @@ class SessionState:
         if shown != self._shown:
             self._shown = shown
             said = answer_as_json(item)
-            words = {key: said[key] for key in ("label", "best", "confidence", "doubt", "words", "why")}
+            words = {key: said[key] for key in ("label", "best", "confidence", "none", "words", "why")}
             self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
     def _happened(self, event: Event) -> None:

@@ -90,7 +90,7 @@ export class Learning {
       this.changed();
     }
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
-    byId("learned").textContent = learned ? `learned in ${seconds} s` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
+    byId("learned").textContent = learned ? `learned in ${seconds} s${this.takes.some(({ label }) => label === null) ? "" : "; two takes of none of these, the place without your things, let it say so"}` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
     this.show(learned?.right ?? {}, learned?.none ?? null);
   }
 

@@ -15,6 +15,7 @@ import { measured, nameOf } from "../core/subsets";
 import { previewOf } from "./previews";
 
 const TOP = 5; // labels with their probabilities
+const OPEN = 0.75; // the share of the classes from which those that an answer leaves open say nothing
 const NAMED = 3; // so many candidates beside the likeliest are counted, not named
 const SENSORS: Record<string, string> = { audio: "microphone", video: "camera", text: "captions", imu: "motion" };
 // As `console/kinds.py` has them.
@@ -122,7 +123,7 @@ export class SessionState {
     const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, TOP);
     const shares = Object.fromEntries(order.map((i) => [labels[i], probabilities[i]]));
     const age = now - time + Math.min(...Object.values(ages));
-    return { ...this.verdict(prediction, prediction.opinions), live, time, age, ages, audited, unfamiliar, suspect, probabilities: shares };
+    return { ...this.verdict(prediction, prediction.unfamiliar.length > 0, prediction.opinions), live, time, age, ages, audited, unfamiliar, suspect, probabilities: shares };
   }
 
   private sampled(sample: Sample): void {
@@ -150,7 +151,7 @@ export class SessionState {
     }
     const right = this.truth !== null && sure ? label === this.truth : null;
     const shown = JSON.stringify([live, best, doubt, right]);
-    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...this.verdict(prediction, prediction.opinions) });
+    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...this.verdict(prediction, prediction.unfamiliar.length > 0, prediction.opinions) });
     this.shown = shown;
   }
 
@@ -164,15 +165,16 @@ export class SessionState {
   }
 
   /** Write an answer: its label, or why it is unsure; `console/wording.py`. */
-  private verdict(said: Opinion, opinions: ReadonlyMap<string, Opinion> = new Map()) {
+  private verdict(said: Opinion, strange = false, opinions: ReadonlyMap<string, Opinion> = new Map()) {
     const { label, best, confidence, doubt, candidates, labels } = said;
-    const why = doubt ? this.why(said, opinions) : "";
+    const none = doubt === "unfamiliar" || (doubt !== null && strange && candidates.length > OPEN * labels.length);
+    const why = doubt ? this.why(said, none, opinions) : "";
     const known = labels.length > 1 ? best : null; // one label: encoders that nobody has taught a class
-    return { label, best: known, confidence, doubt, words: label ?? `unsure: ${why}`, why, candidates, among: candidates.length };
+    return { label, best: known, confidence, doubt, none, words: label ?? `unsure: ${why}`, why, candidates, among: candidates.length };
   }
 
-  private why({ best, doubt, candidates: [first, ...others] }: Opinion, opinions: ReadonlyMap<string, Opinion>): string {
-    if (doubt === "unfamiliar") return `nothing it has learned${best === null ? "" : `, most like ${best}`}`;
+  private why({ best, doubt, candidates: [first, ...others] }: Opinion, none: boolean, opinions: ReadonlyMap<string, Opinion>): string {
+    if (none) return `nothing it has learned${best === null ? "" : `, most like ${best}`}`;
     const rest = others.length < NAMED ? others : [`${others.length} others`];
     const either = rest.length ? `${[first, ...rest.slice(0, -1)].join(", ")} or ${rest.at(-1)}` : first;
     if (doubt === "several") return either;

@@ -2,7 +2,7 @@
 
 import { button, byId, make, percent, say } from "./dom.js";
 import { showPicture, showWave } from "./sensors.js";
-import { BACKGROUND, isNone, UNLABELLED } from "./stage.js";
+import { BACKGROUND, UNLABELLED } from "./stage.js";
 
 /** @typedef {import("./studio_types.js").Bounds} Bounds */
 /** @typedef {import("./studio_types.js").Answer} Answer */
@@ -179,7 +179,7 @@ export class Classes {
       const share = answer?.probabilities[title];
       now.hidden = share === undefined;
       now.value = share ?? 0;
-      place.classList.toggle("now", answer !== null && (isNone(answer) ? title === BACKGROUND : answer.best === title));
+      place.classList.toggle("now", answer !== null && (answer.none ? title === BACKGROUND : answer.best === title));
     }
   }
 

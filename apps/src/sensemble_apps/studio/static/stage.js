@@ -14,9 +14,6 @@ export const UNLABELLED = "Anything, unlabelled";
 const HIGH = 880; // Hz of the beep before a take
 const LOW = 440; // and after the last one
 
-/** Return whether what the sensors show is none of the classes: one finds it unfamiliar, the others are unsure. @param {{label: string | null, unfamiliar: string[]}} answer */
-export const isNone = ({ label, unfamiliar }) => label === null && unfamiliar.length > 0;
-
 export class Stage {
   /** @param {Send} send */
   constructor(send) {
@@ -144,7 +141,7 @@ export class Stage {
     byId("answer").hidden = answer === null;
     if (!answer) return;
     byId("answer").classList.toggle("unsure", answer.label === null);
-    say(byId("label"), isNone(answer) ? BACKGROUND : spaced(answer.words));
+    say(byId("label"), answer.none ? BACKGROUND : spaced(answer.words));
     const by = `by ${answer.live.map((modality) => this.sensors.get(modality) ?? modality).join(" and ")}`;
     say(byId("evidence"), answer.label === null ? by : `${percent(answer.confidence)}, ${by}`);
   }

@@ -2,7 +2,7 @@
 // sensors expect while no answer is sure.
 
 import { byId, make, say, spaced } from "./dom.js";
-import { showPreview, trouble, UNFAMILIAR } from "./sensors.js";
+import { showPreview, trouble } from "./sensors.js";
 
 /** @typedef {import("./types.js").Modality} Modality */
 /** @typedef {import("./types.js").State} State */
@@ -31,7 +31,7 @@ export class Guide {
     this.known = { labels: [], modalities: [], replayed: false, examples: {} };
     /** Whether all classes are digits. */
     this.digits = false;
-    /** @type {{row: HTMLElement, happens: Happens}[]} */
+    /** @type {{row: HTMLElement, words: () => string, happens: Happens}[]} */
     this.steps = [];
     /** By class. @type {Map<string, HTMLElement>} */
     this.chips = new Map();
@@ -46,16 +46,16 @@ export class Guide {
     const own = known.modalities;
     const steps = [...own.filter(({ kind }) => kind === "frames"), ...own.filter(({ kind }) => kind !== "frames" && kind !== "text")];
     const kinds = (steps.length ? steps : own).filter((one, index, all) => one.kind in ACTS && all.findIndex(({ kind }) => kind === one.kind) === index);
-    this.relabel(known.labels);
-    const either = this.digits ? "" : ` ${listed(known.labels)}`;
-    /** @type {[string, Happens][]} */
-    const all = kinds.map(({ modality, kind }) => [ACTS[kind][this.digits ? 0 : 1] + (kind === "series" ? `:${either}` : either), (state) => this.told(state, modality, kind)]);
+    const either = () => (this.digits ? "" : ` ${listed([...this.chips.keys()])}`);
+    /** @type {[() => string, Happens][]} */
+    const all = kinds.map(({ modality, kind }) => [() => ACTS[kind][this.digits ? 0 : 1] + (kind === "series" ? ":" : "") + either(), (state) => this.told(state, modality, kind)]);
     const camera = own.find(({ kind }) => kind === "frames");
     // A hand before the lens is unfamiliar, as anything is before a digit was seen.
-    if (camera) all.push(["Cover the lens", (state) => this.steps[0].row.classList.contains("done") && state.sensors.some((one) => one.modality === camera.modality && one.plugged && one.kind !== "asleep" && (one.condition?.condition === "occlusion" || trouble(one, state) !== ""))]);
-    if (own.length > 1) all.push(["Unplug a sensor", (state) => state.live.length > 0 && state.sensors.some(({ kind }) => kind === "detached")]);
-    this.steps = all.map(([words, happens]) => ({ row: make("li", {}, words), happens }));
+    if (camera) all.push([() => "Cover the lens", (state) => this.steps[0].row.classList.contains("done") && state.sensors.some((one) => one.modality === camera.modality && one.plugged && one.kind !== "asleep" && (one.condition?.condition === "occlusion" || trouble(one, state) !== ""))]);
+    if (own.length > 1) all.push([() => "Unplug a sensor", (state) => state.live.length > 0 && state.sensors.some(({ kind }) => kind === "detached")]);
+    this.steps = all.map(([words, happens]) => ({ row: make("li"), words, happens }));
     byId("steps").replaceChildren(...this.steps.map(({ row }) => row));
+    this.relabel(known.labels);
   }
 
   /** @param {string[]} labels */
@@ -67,6 +67,7 @@ export class Guide {
       const shown = Object.values(this.known.examples[label] ?? {}).find(({ picture }) => picture !== undefined);
       if (shown) chip.prepend(box(label, shown));
     }
+    for (const { row, words } of this.steps) say(row, words());
     const more = order.length - this.chips.size;
     byId("known").replaceChildren(...this.chips.values(), ...(more > 0 ? [make("li", {}, `and ${more} more`)] : []), this.none);
   }
@@ -85,7 +86,7 @@ export class Guide {
     const isDone = this.steps.length > 0 && this.steps.every(({ row }) => row.classList.contains("done"));
     say(byId("purpose"), !own ? "What it knows" : isDone ? "You have seen it: it answers with what is left." : this.digits ? "Write a digit, say it, cover the lens" : "Try it");
     for (const [label, chip] of this.chips) chip.classList.toggle("now", state.answer?.label === label);
-    this.none.classList.toggle("now", state.answer?.doubt === UNFAMILIAR);
+    this.none.classList.toggle("now", state.answer?.none === true);
     this.since = state.answer?.label === null ? (this.since ?? state.time) : null;
     this.expect(state, this.since !== null && state.time - this.since >= PATIENCE);
   }

@@ -202,12 +202,11 @@ export class Live {
     const audited = this.lattice.right(live);
     let [head, tail, below] = [live.length ? "waiting for a first window" : "nothing is live", "", ""];
     const [who, either] = (said?.why ?? "").split(" disagree: "); // the headline stays short: what moves is read again
-    const isNone = said?.doubt === UNFAMILIAR;
-    if (said) head = isNone ? "none of these" : spaced(either ? `unsure: ${either}` : (said.words ?? ""));
+    if (said) head = said.none ? "none of these" : spaced(either ? `unsure: ${either}` : (said.words ?? ""));
     if (said?.label) tail = ` ${percent(said.confidence ?? 0)}`;
     if (said?.best) below = audited === null ? "Not audited with these sensors." : `Right ${audited.endsWith("%") ? `${audited} of the time` : `in ${audited} examples`} with these sensors.`;
     if (place.textContent !== head + tail) place.replaceChildren(head, make("small", {}, tail));
-    say(byId("evidence"), either ? `${who} disagree` : isNone && said?.best ? `most like ${spaced(said.best)}` : "");
+    say(byId("evidence"), either ? `${who} disagree` : said?.none && said.best ? `most like ${spaced(said.best)}` : "");
     say(byId("audited"), below);
     byId("answer").classList.toggle("nothing", !said);
     byId("answer").classList.toggle("unsure", said?.label === null);

@@ -12,12 +12,12 @@
  *   noted: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
- * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, words: string, why: string,
- *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`
+ * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, none: boolean, words: string, why: string,
+ *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`; `none` of the classes
  * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: string, time: number, live?: string[],
- *   label?: string | null, best?: string | null, doubt?: string | null, words?: string, why?: string, right?: boolean | null,
+ *   label?: string | null, best?: string | null, none?: boolean, words?: string, why?: string, right?: boolean | null,
  *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean,
  *   began?: number, ended?: number | null, sensors?: string[]}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault`; what `began` or `ended` has its times
  * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
