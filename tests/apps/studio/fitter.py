@@ -12,4 +12,5 @@ if __name__ == "__main__":
         if (Path(sys.argv[1]).parent / "deadly").exists():
             os.kill(os.getpid(), signal.SIGKILL)
         right = dict.fromkeys(("clap", "snap"), (number, os.getpid()))
-        say_json({"right": right, "reason": "too few takes", "answered": number})
+        hardest = {"take 1": ("snap", 0.1), "take 999": ("snap", 0.2)}  # the second was deleted
+        say_json({"right": right, "hardest": hardest, "reason": "too few takes", "answered": number})

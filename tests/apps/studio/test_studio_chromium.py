@@ -9,6 +9,7 @@ from typing import Literal
 
 import pytest
 from playwright.sync_api import Browser, Page, Playwright, expect
+from sensemble_apps.studio import instant_head
 
 from tests.apps.chromium import (
     LOOKS,
@@ -101,6 +102,26 @@ def test_takes_are_moved_and_deleted_by_keys(recorded: Studying, browser: Browse
     expect(strips[1]).to_have_count(before)
     assert number not in [take["number"] for take in recorded.state()["project"]["takes"]]
     page.close()
+
+
+def test_the_hardest_takes_are_listed_and_one_is_moved(
+    browser: Browser, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(instant_head, "FITTING", "tests.apps.studio.fitter")
+    with studying(tmp_path / "project", Steady("video"), options=()) as served:
+        served.act("add_classes", names="clap, snap")
+        number = served.take("clap")
+        served.wait(lambda state: state["project"]["hardest"])
+        page = browser.new_page(viewport={"width": 390, "height": 844})
+        opened(page, served)
+        page.get_by_text("The takes that it finds hardest").click()
+        expect(page.locator("#hardest li")).to_have_text([f"Take {number} of clap: taken for snap"])
+        assert inaccessible(page) == []
+        page.locator("#hardest button").click()
+        expect(page.locator(f"[data-number='{number}']")).to_be_focused()
+        page.get_by_label("Move to").select_option("snap")
+        expect(page.get_by_role("list", name="Takes of snap").locator("li")).to_have_count(1)
+        page.close()
 
 
 LISTED_TWICE = """async () => {

@@ -104,6 +104,22 @@ def test_of_a_class_that_is_added_alone_the_takes_are_read(tmp_path: Path) -> No
     assert Frozen.read - before <= 2 * 6 + 4, "two views of six examples, and some test inputs"
 
 
+def test_a_take_of_another_class_than_it_says_is_the_hardest(tmp_path: Path) -> None:
+    index = takes(tmp_path, {"dark": 5, "bright": 5}) / "index.jsonl"
+    lines = [json.loads(line) for line in index.read_text("utf-8").splitlines()]
+    for line in lines:
+        if line["group"] == "dark 0":
+            line["labels"] = ["bright"]
+    write_index(tmp_path, lines)
+    found = instant(tmp_path, ENCODERS)
+    hardest = found.hardest()
+    name, (taken_for, share) = next(iter(hardest.items()))
+    assert (name, taken_for) == ("dark 0", "dark")
+    assert share < 0.5
+    assert list(found.hardest(1)) == ["dark 0"]
+    assert [share for _, share in hardest.values()] == sorted(share for _, share in hardest.values())
+
+
 def test_a_class_of_one_take_is_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     found = instant(takes(tmp_path, {"dark": 2, "bright": 2, "grey": 1}), ENCODERS)
     assert found.model.description.labels == ("bright", "dark")

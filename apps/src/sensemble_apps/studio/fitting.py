@@ -2,9 +2,9 @@
 
 It keeps torch, the encoders and the embeddings of the takes in memory, and fits the head again for each line
 of its standard input. First it lowers the encoders, for this machine and then for browsers, which takes a
-while once on a machine. It prints a line of JSON for each stage, for the right answers about takes left out
-(`right`, `none`, `mistaken`, `sets`), for a bundle that is written (`bundle`) and for a failure (`reason`).
-`answered` counts the answered lines.
+while once on a machine. It prints a line of JSON for each stage, for what it says of takes left out
+(`right`, `hardest`, `none`, `mistaken`, `sets`), for a bundle that is written (`bundle`) and for a failure
+(`reason`). `answered` counts the answered lines.
 """
 
 import shutil
@@ -55,7 +55,8 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
                 if lines:
                     head = None
                     head = instant(data, frozen, advance, data.with_name(BETWEEN))
-                    say_json({"right": head.right(), "none": head.none, "mistaken": head.mistaken})
+                    said = {"right": head.right(), "hardest": head.hardest()}
+                    say_json(said | {"none": head.none, "mistaken": head.mistaken})
                 if head is not None and targets and again:
                     name = data.parent.resolve().name
                     manifest = export_instant(head, bundle, name, proved=proved, targets=targets)

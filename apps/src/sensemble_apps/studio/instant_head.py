@@ -24,7 +24,9 @@ class InstantHead:
 
     Attributes:
         right: class -> the takes that the newest fit gets right when left out, and all its takes.
-        none: the same of takes of none of the classes; None for fewer than two.
+        hardest: `take N` -> what the newest fit takes it for when left out, and the probability of its class,
+            of those that are not surely right; the hardest is the first.
+        none: as `right`, of takes of none of the classes; None for fewer than two.
         mistaken: of the windows of each class, left out in turn, those taken for another class, and all; None
             for fewer than three classes.
         sets: the scores of the newest bundle on takes left out, by set of sensors.
@@ -38,6 +40,7 @@ class InstantHead:
     ) -> None:
         self.run, self.reason, self.trouble = run, "", ""
         self.right: dict[str, tuple[int, int]] = {}
+        self.hardest: dict[str, tuple[str, float]] = {}
         self.none: tuple[int, int] | None = None
         self.mistaken: tuple[int, int] | None = None
         self.sets: dict[str, dict[str, float]] = {}
@@ -105,6 +108,7 @@ class InstantHead:
             self.lowered = said["done"] / said["total"]
         self._answered = said.get("answered", self._answered)
         self.right, self.none = said.get("right", self.right), said.get("none", self.none)
+        self.hardest = said.get("hardest", self.hardest)
         self.mistaken, self.sets = said.get("mistaken", self.mistaken), said.get("sets", self.sets)
         if "answered" in said or not self.is_fitting:
             self.trouble = ""

@@ -405,11 +405,22 @@ def _summary(project: Project, takes: Takes, live: int | None, instant: InstantH
         "none": None if instant is None else instant.none,
         "between": instant is not None and not any(take.background for take in takes.takes),
         "takes": takes.describe(),
+        "hardest": [] if instant is None else _hardest(instant, takes),
         "sensors": 0 if dataset is None else len(dataset.modalities),
         "runs": [_run(run) for run in reversed(project.runs()[-_RUNS:])],
         "live": live,
         "instant": None if instant is None else _instant(instant),
     }
+
+
+def _hardest(instant: InstantHead, takes: Takes) -> list[dict[str, Any]]:
+    """Return the takes that the instant head finds hardest, without those that were deleted since."""
+    there = {f"take {take.number}": take for take in takes.takes if not take.background}
+    return [
+        {"number": there[name].number, "label": there[name].labels[0], "best": best, "share": round(share, 3)}
+        for name, (best, share) in instant.hardest.items()
+        if name in there and there[name].labels
+    ]
 
 
 def _instant(instant: InstantHead) -> dict[str, Any]:

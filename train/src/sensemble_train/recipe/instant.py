@@ -81,17 +81,40 @@ class Instant:
 
     def right(self) -> dict[str, tuple[int, int]]:
         """Return class -> (groups that are right when left out, all its groups); nothing for multi-label."""
-        truth, labels = self.examples.targets, self.model.description.labels
+        said, labels = self._said(), self.model.description.labels
+        found = dict.fromkeys(labels, (0, 0)) if said else {}
+        for truth, shares in said.values():
+            right, count = found[labels[truth]]
+            found[labels[truth]] = right + (int(shares.argmax()) == truth), count + 1
+        return found
+
+    def hardest(self, most: int = 10) -> dict[str, tuple[str, float]]:
+        """Return group -> (what it is taken for, the probability of its class) when left out.
+
+        Those that are surely right are left out, and more than `most`; the hardest is the first.
+        """
+        labels, said = self.model.description.labels, self._said()
+        found = {
+            group: (labels[int(shares.argmax())], float(shares[truth]))
+            for group, (truth, shares) in said.items()
+        }
+        hard = sorted(found, key=lambda group: found[group][1])[:most]
+        return {group: found[group] for group in hard if found[group][1] < _SURE}
+
+    def _said(self) -> dict[str, tuple[int, Tensor]]:
+        """Return group -> (class, its probabilities [C] when left out); nothing for multi-label.
+
+        They are the geometric means of those of its examples.
+        """
+        truth = self.examples.targets
         assert truth is not None  # noqa: S101 - all have labels
         if truth.ndim > 1:
             return {}
         logits = torch.stack(list(self.left_out.values())).sum(dim=0).log_softmax(dim=1)
-        found = dict.fromkeys(labels, (0, 0))
+        found = {}
         for group in dict.fromkeys(self.groups):
             own = torch.tensor([each == group for each in self.groups])
-            label = labels[int(truth[own][0])]
-            right, count = found[label]
-            found[label] = right + (labels[int(logits[own].sum(dim=0).argmax())] == label), count + 1
+            found[group] = int(truth[own][0]), logits[own].mean(dim=0).softmax(dim=0)
         return found
 
 

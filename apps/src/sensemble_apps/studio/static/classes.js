@@ -73,6 +73,8 @@ export class Classes {
       if (strip.remove) strip.remove.disabled = own.length > 0;
       arrange(strip.strip, own.map((take) => /** @type {HTMLElement} */ (this.take(take).parentElement)));
     }
+    byId("hardest-takes").hidden = project.hardest.length === 0;
+    byId("hardest").replaceChildren(...project.hardest.map((one) => this.hard(one)));
     if (this.chosen !== null && !there.has(this.chosen)) this.choose(null);
     byId("take-keys").hidden = project.takes.length === 0;
     this.load();
@@ -119,6 +121,16 @@ export class Classes {
     made.classList.toggle("held", held);
     made.setAttribute("aria-label", `Take ${take.number}, ${take.seconds} s of ${take.modalities.join(" and ") || "nothing"}${held ? ", kept aside for the test" : ""}`);
     return made;
+  }
+
+  /** @param {Project["hardest"][number]} one @returns {HTMLElement} a line that chooses the take in its strip */
+  hard({ number, label, best, share }) {
+    const words = `Take ${number} of ${label}: ${best === label ? `${label} by ${percent(share)} only` : `taken for ${best}`}`;
+    const choose = () => {
+      this.choose(number);
+      this.takes.get(number)?.focus();
+    };
+    return make("li", {}, button(words, choose));
   }
 
   /** Choose the take that the buttons act on. @param {number | null} number */

@@ -13,7 +13,7 @@
  * @typedef {{fitting: boolean, reason: string, trouble: string, mistaken: [number, number] | null, lowered: number | null, done: boolean, phone: boolean, sets: Score[]}} Instant
  * @typedef {{number: number, done: boolean, phone: boolean, scores: {method: string, sets: Score[], warnings: string[]} | null}} Run
  * @typedef {{classes: {name: string, takes: number, seconds: number, right: [number, number] | null}[], none: [number, number] | null, between: boolean,
- *   takes: Take[], sensors: number, runs: Run[], live: number | null, instant: Instant | null,
+ *   takes: Take[], hardest: {number: number, label: string, best: string, share: number}[], sensors: number, runs: Run[], live: number | null, instant: Instant | null,
  *   preparing: number | null, phones: Phones | null}} Project
  * @typedef {{run: number, address: string, certificate: string, code: string}} Phones the model that is served to phones
  * @typedef {{run: number, status: "running" | "done" | "cancelled" | "failed", reason: string, stage: string,
