@@ -8,9 +8,11 @@ together
 - private megabytes (`Private_*` of `/proc/PID/smaps_rollup`), and what they share with others in proportion;
 - seconds of a processor that a minute takes, from `/proc/PID/stat`;
 - how often a second one of their threads woke up, from `voluntary_ctxt_switches`;
-- answers a second.
+- answers a second;
+- watts of the whole machine, where it counts energy (`joules`): run it on battery, with nothing else at work.
 
-Camera and sound server are other processes, and are not counted. The first five seconds are left out.
+Camera and sound server are other processes, and are counted in watts alone. The first five seconds are left
+out.
 """
 
 import argparse
@@ -60,7 +62,8 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60.0)
     arguments = parser.parse_args()
     table = Table("sensors", box=None)
-    for column in ("private MB", "shared MB", "processes", "CPU s a minute", "wake-ups a s", "answers a s"):
+    sizes = "private MB", "shared MB", "processes"
+    for column in (*sizes, "CPU s a minute", "wake-ups a s", "answers a s", "W"):
         table.add_column(column, justify="right")
     with (
         tempfile.TemporaryDirectory() as folder,
@@ -110,15 +113,16 @@ def measured(bundle: Path, seconds: float, option: tuple[str, ...]) -> list[str]
             time.sleep(0.1)
             assert session.poll() is None, "the session ended"
         time.sleep(_WARM)
-        began, first = time.monotonic(), usage(session.pid)
+        began, first, spent = time.monotonic(), usage(session.pid), joules()
         time.sleep(seconds)
-        ended, last = time.monotonic(), usage(session.pid)
+        ended, last, spent_at_last = time.monotonic(), usage(session.pid), joules()
         count = len(family(session.pid))
         session.terminate()
         reader.join()
     camera.switch_off()
     took = ended - began
     given = sum(began < at <= ended for at in answers)
+    used = 0.0 if spent is None or spent_at_last is None else spent_at_last - spent
     return [
         f"{last.private / 1024:.0f}",
         f"{last.shared / 1024:.0f}",
@@ -126,7 +130,25 @@ def measured(bundle: Path, seconds: float, option: tuple[str, ...]) -> list[str]
         f"{60 * (last.seconds - first.seconds) / took:.1f}",
         f"{(last.wakes - first.wakes) / took:.0f}",
         f"{given / took:.1f}",
+        f"{used / took:.2f}" if used > 0 else "-",  # on mains, a battery gives nothing; a counter may restart
     ]
+
+
+def joules(devices: Path = Path("/sys/class")) -> float | None:
+    """Return a counter of joules that this machine used, from any zero on; None if it has none to read.
+
+    It is that of the processors' packages (RAPL; Linux lets root alone read it), or what is missing in the
+    first battery, whose own counter moves every few seconds or minutes.
+    """
+    packages = [*devices.glob("powercap/intel-rapl:[0-9]/energy_uj")]
+    if packages and all(os.access(package, os.R_OK) for package in packages):
+        return sum(float(package.read_text()) for package in packages) / 1e6
+    for battery in sorted(devices.glob("power_supply/*")):
+        if (energy := battery / "energy_now").exists():  # µWh
+            return -3600e-6 * float(energy.read_text())
+        if (charge := battery / "charge_now").exists():  # µAh, at a voltage in µV that load does not move
+            return -3600e-12 * float(charge.read_text()) * float((battery / "voltage_min_design").read_text())
+    return None
 
 
 def family(pid: int) -> list[int]:

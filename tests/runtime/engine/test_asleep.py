@@ -11,7 +11,7 @@ from sensemble_sensors.errors import SensorUnavailableError
 
 from tests.runtime.engine import bench as benches
 from tests.runtime.engine.bench import SPECS, Bench, head_alone
-from tests.runtime.engine.script import HEAD, bundle
+from tests.runtime.engine.script import HEAD, STRANGE, bundle
 
 SPARING = SparingCalibration(
     (("audio", "text"), ("video",)),
@@ -92,6 +92,19 @@ def test_doubt_opens_it_again_and_says_why(room: Room) -> None:
     assert "its first answer took" in room.of("camera")[-1][1]
 
 
+def test_a_camera_does_not_sleep_before_the_microphone_has_answered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(benches, "head_alone", sleepy)
+    bench = Bench(Policy(sparing=True))
+    bench.attach("audio", open_now=False)
+    camera = bench.attach("video", "camera")
+    for _ in range(12):
+        bench.wait(0.25)
+        bench.give_window(camera)
+        bench.encode_all()
+    assert bench.kinds("camera") == ["attached"]
+    assert bench.engine.live(bench.now) == ("video",)
+
+
 def test_a_microphone_that_is_lost_wakes_the_camera(room: Room) -> None:
     room.hear(3.0)
     room.fail(room.microphone)
@@ -124,6 +137,26 @@ def test_all_are_woken_when_one_asks(room: Room) -> None:
     assert room.state == "attached"
     room.hear(20.0)
     assert room.state == "asleep"
+
+
+def test_a_camera_that_is_asleep_in_an_empty_room_says_that_nothing_is_known(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    calibration = Calibration(0.05, 0.6, 100, 0.0, {}, dict.fromkeys(SPECS, -0.5), sparing=SPARING)
+    monkeypatch.setattr(benches, "head_alone", lambda: bundle(HEAD, calibration, SPECS))
+    room = Room()
+    room.hear(3.0)
+    assert room.of("camera")[-1] == ("asleep", "the others are sure enough")
+    for _ in range(150):
+        room.wait(0.25)
+        if room.readers[room.camera] == "opening":
+            room.open(room.camera)
+        room.close(room.camera)
+        for key in [room.microphone, *[room.camera] * (room.readers[room.camera] == "reading")]:
+            room.give_window(key)
+        room.encode_all(STRANGE)
+    assert room.state == "asleep"
+    assert room.of("camera")[-1][1].startswith("the others have known nothing for 30 s")
 
 
 def test_a_sensor_that_is_detached_while_it_sleeps_is_gone(room: Room) -> None:

@@ -65,7 +65,50 @@ def test_a_liar_wakes_all_witnesses_once() -> None:
     now = asleep(policy, 3)
     live = [True, False, False]
     assert policy.note(now, [1.0] * 3, live, suspect=True) == [Waking(1, "suspect"), Waking(2, "suspect")]
-    assert policy.note(now + 1, [1.0] * 3, live, suspect=True) == []
+    for step in range(1, 10):
+        assert policy.note(now + step, [1.0] * 3, [True] * 3, suspect=True) == []
+    assert policy.needed == 1  # it was settled, or cannot be
+    policy.note(now + 10, [1.0] * 3, live)
+    assert len(policy.note(now + 11, [1.0] * 3, live, suspect=True)) == 2
+
+
+def test_no_sensor_sleeps_before_an_earlier_one_has_answered() -> None:
+    policy = Sparing(calibration(3), 0)
+    for now in range(1, round(SETTLING)):  # the first is still being opened
+        assert policy.note(now, [0.0, 1.0, 1.0], [False, True, True]) == []
+        assert policy.needed == 3
+    policy.note(SETTLING, [1.0] * 3, [True] * 3)
+    policy.note(SETTLING + 1, [1.0] * 3, [True] * 3)
+    assert policy.needed == 1
+
+
+def test_a_later_sensor_is_not_judged_while_an_earlier_one_is_opened() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    policy.wake(now)
+    policy.note(now + 1, [1.0] * 3, [True, False, True])
+    over = policy.deadline
+    policy.note(now + 2, [0.5] * 3, [True, False, True])
+    policy.note(over - 0.5, [1.0, 0.5, 0.5], [True, False, True])
+    policy.note(over, [1.0, 0.5, 0.5], [True, False, True])
+    assert policy.needed == 1
+
+
+@pytest.mark.parametrize(("confidence", "needed"), [(0.9, 1), (0.9 - 1e-9, 2)])
+def test_an_answer_as_confident_as_the_threshold_is_sure_enough(confidence: float, needed: int) -> None:
+    policy = Sparing(calibration(wake=0.9), 0)
+    policy.note(asleep(policy), [confidence, 0.0], [True, False])
+    assert policy.needed == needed
+
+
+@pytest.mark.parametrize(("after", "needed"), [(EMPTY - 0.5, 2), (EMPTY, 1)])
+def test_what_is_unknown_for_long_enough_wakes_nobody(after: float, needed: int) -> None:
+    policy = Sparing(calibration(hold=0.1), 0)
+    now = asleep(policy)
+    policy.note(now, [0.0, 0.0], [True, False])
+    policy.note(now + 1, [0.0, 0.9], [True, True])
+    policy.note(now + after, [0.0, 0.9], [True, True])
+    assert policy.needed == needed
 
 
 def test_an_empty_room_lets_sensors_sleep_until_something_is_known() -> None:

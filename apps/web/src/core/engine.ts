@@ -8,7 +8,7 @@ import { FAULTS, type SessionEvent } from "./events";
 import { LiveSet, type Answering, type WindowEmbedding, type PoppedWindow, type Prediction } from "./live_set";
 import type { Opinion } from "./opinion";
 import type { Sample } from "./spec";
-import { Sparing, type Cause, type Waking } from "./sparing";
+import { EMPTY, Sparing, type Cause, type Waking } from "./sparing";
 import { earliest, Suite, type ReaderOrder, type SensorView, type UsedSample } from "./suite";
 import { happeningWords } from "./timeline";
 
@@ -323,7 +323,8 @@ export class Engine extends Suite<Output> {
       }
     }
     const took = (modality: string): string => (this.took.has(modality) ? `; its first answer took ${this.took.get(modality)!.toFixed(1)} s` : "");
-    this.spare(Object.fromEntries(order.slice(needed).flat().map((modality) => [modality, `the others are sure enough${took(modality)}`])), reasons);
+    const why = this.liveSet.steps[needed - 1]?.doubt === "unfamiliar" ? `the others have known nothing for ${EMPTY} s` : "the others are sure enough";
+    this.spare(Object.fromEntries(order.slice(needed).flat().map((modality) => [modality, `${why}${took(modality)}`])), reasons);
   }
 
   /** Report what began and ended. */

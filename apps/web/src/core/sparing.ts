@@ -10,7 +10,7 @@ export interface SparingCalibration {
 
 const CHECK = 300; // seconds of sleep after which a sensor is tried
 const SETTLING = 10; // seconds that a woken sensor has for its first answer, before it counts as silent
-const EMPTY = 30; // seconds in which nothing is known, after which that wakes nobody
+export const EMPTY = 30; // seconds in which nothing is known, after which that wakes nobody
 const ASKED = 60; // seconds that all sensors stay on when one asks for it
 
 export type Cause = "unsure" | "unknown" | "silent" | "suspect" | "check" | "asked";
@@ -56,7 +56,7 @@ export class Sparing {
     const found = this.passTo(time);
     for (let place = 1; place < this.until.length; place++) {
       const before = place - 1;
-      if (before >= this.needed || (!live[before] && time < this.settles(before))) break;
+      if (!live[before] && time < this.settles(before)) break;
       const isUnknown = live[before] && !confidences[before];
       this.unknown[place] = isUnknown ? Math.min(this.unknown[place], time) : Infinity;
       if (confidences[before] >= this.wakeBelow || time - this.unknown[place] >= EMPTY) break;
@@ -92,9 +92,9 @@ export class Sparing {
     return this.settled[place] ? -Infinity : this.woken[place] + SETTLING;
   }
 
-  /** Return until when a place stays on: `hold` seconds, but not before its first answer. */
+  /** Return until when a place stays on: until it and those before it had time for a first answer. */
   private over(place: number): number {
-    return Math.max(this.until[place], this.settles(place));
+    return Math.max(this.until[place], ...this.order.slice(0, place + 1).map((_, one) => this.settles(one)));
   }
 
   /** Keep the places up to one on, and wake those that sleep. */
@@ -102,7 +102,7 @@ export class Sparing {
     this.until[place] = Math.max(this.until[place], time + seconds);
     const woken: Waking[] = [];
     for (; this.needed <= place; this.needed++) {
-      [this.woken[this.needed], this.slept[this.needed], this.settled[this.needed]] = [time, Infinity, false];
+      [this.woken[this.needed], this.settled[this.needed]] = [time, false];
       woken.push({ place: this.needed, cause });
     }
     return woken;

@@ -24,7 +24,7 @@ from sensemble_runtime.engine.answer import UNFAMILIAR
 from sensemble_runtime.engine.change_detector import ChangeDetector
 from sensemble_runtime.engine.live_set import LiveSet, PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy, PolicyError, Scheduler
-from sensemble_runtime.engine.sparing import NOT_FITTED, Cause, Sparing, Waking
+from sensemble_runtime.engine.sparing import EMPTY, NOT_FITTED, Cause, Sparing, Waking
 from sensemble_runtime.engine.view import View
 from sensemble_runtime.errors import AdaptError
 from sensemble_runtime.prediction import Prediction
@@ -398,7 +398,10 @@ class Engine(Suite):
                 reasons[m], self._waking[m] = said, self._now
         resting = [m for place in order[self._sparing.needed :] for m in place]
         took = {m: f"; its first answer took {self._took[m]:.1f} s" for m in resting if m in self._took}
-        self.spare({m: f"the others are sure enough{took.get(m, '')}" for m in resting}, reasons)
+        steps, last = self._live_set.steps, self._sparing.needed - 1
+        is_empty = len(steps) > 0 and steps[last].doubts[0] == UNFAMILIAR
+        why = f"the others have known nothing for {EMPTY:g} s" if is_empty else "the others are sure enough"
+        self.spare({m: f"{why}{took.get(m, '')}" for m in resting}, reasons)
 
     def _silence(self, modality: str, reason: str) -> None:
         """Take a modality out of the live set, as its encoder failed; a retry reports only what is new."""

@@ -84,7 +84,7 @@ class Sparing:
         found = self.pass_to(time)
         for place in range(1, len(self._until)):
             before = place - 1
-            if before >= self.needed or (not live[before] and time < self._settles(before)):
+            if not live[before] and time < self._settles(before):
                 break
             confidence = confidences[before]
             is_unknown = live[before] and not confidence
@@ -125,14 +125,14 @@ class Sparing:
         return -math.inf if self._settled[place] else self._woken[place] + SETTLING
 
     def _over(self, place: int) -> float:
-        """Return until when a place stays on: `hold` seconds, but not before its first answer."""
-        return max(self._until[place], self._settles(place))
+        """Return until when a place stays on: until it and those before it had time for a first answer."""
+        return max(self._until[place], *map(self._settles, range(place + 1)))
 
     def _need(self, place: int, time: float, seconds: float, cause: Cause) -> list[Waking]:
         """Keep the places up to one on, and wake those that sleep."""
         self._until[place] = max(self._until[place], time + seconds)
         woken = range(self.needed, place + 1)
         for other in woken:
-            self._woken[other], self._slept[other], self._settled[other] = time, math.inf, False
+            self._woken[other], self._settled[other] = time, False
         self.needed = max(self.needed, place + 1)
         return [Waking(other, cause) for other in woken]
