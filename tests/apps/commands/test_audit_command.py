@@ -179,6 +179,8 @@ def test_sensors_that_sleep_are_audited_recorded_and_reported(
     assert main(["report", str(run)]) == 0
     page = (run / "report.html").read_text()
     assert "Sensors that sleep" in page
+    assert "With the camera asleep" in page
+    assert "Not promised for new people: 3 of the 19 needed." in page
     assert "Right answers by what is spent" in page
     assert main(audit) == 0
     assert "woken by chance" in capsys.readouterr().out

@@ -159,9 +159,18 @@ def first_page(contents: RunContents) -> FirstPage:
         moments=list(_moments(contents)),
         notice=list(_notice(contents)),
         costs=list(_costs(contents)),
-        sparing=tuple(sparing_table.sentences(contents.audit.sparing)) if contents.audit.sparing else (),
+        sparing=tuple(_sparing(contents)),
         untested=list(_untested(contents)),
     )
+
+
+def _sparing(contents: RunContents) -> Iterator[str]:
+    calibration = contents.manifest.calibration
+    if contents.audit.sparing is not None:
+        yield from sparing_table.sentences(contents.audit.sparing)
+        if calibration.sparing is not None:
+            bound = calibration.sparing_bound(calibration.sparing.groups)
+            yield f"{bound[0].upper()}{bound[1:]}."
 
 
 def _moments(contents: RunContents) -> Iterator[tuple[str, ConditionScore]]:

@@ -31,7 +31,7 @@ def sentences(score: SparingScore) -> Iterator[str]:
     """Yield what the policy does, and how it was measured."""
     one, every = score.chosen, score.every
     slept = (
-        f"{sensor_words(place)} asleep {100 * (1 - on):.0f} % of the time"
+        f"the {sensor_words(place)} asleep {100 * (1 - on):.0f} % of the time"
         for place, on in zip(score.order[1:], one.on[1:], strict=True)
     )
     yield (

@@ -241,17 +241,18 @@ class Calibration:
         slept = (
             f"{'+'.join(m)} {100 * (1 - on):.0f} %" for m, on in zip(one.order[1:], one.on[1:], strict=True)
         )
-        needed = groups_needed(self.risk)
-        kept = (
-            f"promised: at most {100 * self.risk:g} % of a new person's answers"
-            if one.groups >= needed
-            else f"not promised for new people: {one.groups} of the {needed} needed"
-        )
         return (
             f"with sparing, asleep: {', '.join(slept)} of the time; right {100 * one.right:.1f} instead of "
             f"{100 * one.every_right:.1f} %, sure and wrong {100 * one.sure_wrong:.1f} instead of "
-            f"{100 * one.every_sure_wrong:.1f} % ({kept})"
+            f"{100 * one.every_sure_wrong:.1f} % ({self.sparing_bound(one.groups)})"
         )
+
+    def sparing_bound(self, groups: int) -> str:
+        """Return what sparing fitted on these people promises, in words."""
+        needed = groups_needed(self.risk)
+        if groups >= needed:
+            return f"promised: at most {100 * self.risk:g} % of a new person's answers are sure and wrong"
+        return f"not promised for new people: {groups} of the {needed} needed"
 
 
 def groups_needed(risk: float) -> int:
