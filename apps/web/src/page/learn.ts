@@ -39,6 +39,7 @@ export class Learning {
     byId("learn").hidden = false;
     this.untaught();
     byId("learn-purpose").after(byId("first")); // the button that gives all sensors
+    byId("answer").after(byId("learn"));
     byId("new-class").onsubmit = (event) => {
       event.preventDefault();
       const field = byId("class-name") as HTMLInputElement;
@@ -75,9 +76,10 @@ export class Learning {
     view.hidden = !stream;
   }
 
-  /** Put the answers out of sight while nobody has taught it a class. */
+  /** Put the answers out of sight while nobody has taught it a class, and the sets of sensors while none is audited. */
   private untaught(): void {
     document.body.classList.toggle("untaught", this.bundle.manifest.labels.length < 2);
+    document.body.classList.toggle("unaudited", !Object.keys(this.bundle.audited).length);
   }
 
   private async learn(): Promise<void> {
@@ -90,7 +92,7 @@ export class Learning {
       this.changed();
     }
     const seconds = ((performance.now() - began) / 1000).toFixed(2);
-    byId("learned").textContent = learned ? `learned in ${seconds} s${this.takes.some(({ label }) => label === null) ? "" : "; two takes of none of these, the place without your things, let it say so"}` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
+    byId("learned").textContent = learned ? `learned in ${seconds} s${this.takes.some(({ label }) => label === null) ? "" : ". Now record none of these twice, the place without your things: then it can say so."}` : "Hold the button of a class while the sensors see it: two takes of each of two classes are enough.";
     this.show(learned?.right ?? {}, learned?.none ?? null);
   }
 
@@ -105,8 +107,8 @@ export class Learning {
         const last = make("button", { type: "button" }, "Delete the last");
         last.onclick = () => void this.drop(own.at(-1));
         const found = label === null ? none : right[label];
-        const score = found ? `, right about ${found[0]} of ${found[1]} when left out` : "";
-        return make("li", {}, hold, make("span", { class: "state" }, `${own.length} takes${score}`), ...(own.length ? [last] : []));
+        const score = found ? `, ${found[0]} of ${found[1]} right` : "";
+        return make("li", {}, hold, make("span", { class: "state", title: "The takes that are answered right by what has not learned from them" }, `${own.length} take${own.length === 1 ? "" : "s"}${score}`), ...(own.length ? [last] : []));
       }),
     );
   }

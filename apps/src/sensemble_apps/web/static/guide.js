@@ -94,10 +94,12 @@ export class Guide {
   /** Show what the live sensors expect, with an example. @param {State} state @param {boolean} wanted */
   expect(state, wanted) {
     const place = byId("expects");
-    if (place.hidden !== wanted) return;
-    place.hidden = !wanted;
-    if (!wanted) return;
-    const here = this.known.modalities.filter(({ modality }) => state.sensors.some((sensor) => sensor.modality === modality && sensor.plugged));
+    const known = (/** @type {string} */ modality) => this.digits || Object.values(this.known.examples).some((own) => own[modality]);
+    const here = this.known.modalities.filter(({ modality }) => known(modality) && state.sensors.some((sensor) => sensor.modality === modality && sensor.plugged));
+    const shown = wanted && here.length > 0;
+    if (place.hidden !== shown) return;
+    place.hidden = !shown;
+    if (!shown) return;
     place.replaceChildren(
       make("p", {}, "It is sure of none of this. It expects:"),
       ...here.map(({ modality, kind, sensor }) => {

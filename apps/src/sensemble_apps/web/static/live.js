@@ -155,7 +155,7 @@ export class Live {
   }
 
   /** Say for how long sensors are missing that were there, and how right it was since. @param {State} state @param {string[]} live */
-  without({ time, score }, live) {
+  without({ time, score, answer }, live) {
     for (const modality of live) this.known.add(modality);
     const gone = this.modalities.filter(({ modality }) => this.known.has(modality) && !live.includes(modality));
     const names = gone.map(({ sensor }) => sensor).join(" and ");
@@ -163,7 +163,7 @@ export class Live {
     const [now, then] = [total(score), this.missing.score];
     const [right, n] = [now.right - then.right, now.n - then.n];
     const scored = n > 0 ? `, ${right === n ? "still " : ""}right ${right} of ${n}` : "";
-    say(byId("without"), names && live.length ? `${Math.round(time - this.missing.since)} s without ${names}${scored}` : "");
+    say(byId("without"), names && live.length && !answer?.none ? `${Math.round(time - this.missing.since)} s without ${names}${scored}` : "");
   }
 
   /**
