@@ -60,6 +60,13 @@ def test_a_sensor_that_gives_nothing_is_replaced_by_the_next() -> None:
     assert policy.note(now + SETTLING, [0.0, 0.0, 0.0], [False] * 3) == [Waking(2, "silent")]
 
 
+def test_a_sensor_that_gives_nothing_is_replaced_even_where_doubt_wakes_nobody() -> None:
+    policy = Sparing(calibration(wake=0.0), 0)
+    now = asleep(policy)
+    assert policy.note(now, [0.0, 0.0], [True, False]) == []
+    assert policy.note(now + 1, [0.0, 0.0], [False, False]) == [Waking(1, "silent")]
+
+
 def test_a_liar_wakes_all_witnesses_once() -> None:
     policy = Sparing(calibration(3), 0)
     now = asleep(policy, 3)
@@ -72,7 +79,7 @@ def test_a_liar_wakes_all_witnesses_once() -> None:
     assert len(policy.note(now + 11, [1.0] * 3, live, suspect=True)) == 2
 
 
-def test_no_sensor_sleeps_before_an_earlier_one_has_answered() -> None:
+def test_no_sensor_sleeps_before_the_first_has_answered() -> None:
     policy = Sparing(calibration(3), 0)
     for now in range(1, round(SETTLING)):  # the first is still being opened
         assert policy.note(now, [0.0, 1.0, 1.0], [False, True, True]) == []

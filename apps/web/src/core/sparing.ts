@@ -59,7 +59,7 @@ export class Sparing {
       if (!live[before] && time < this.settles(before)) break;
       const isUnknown = live[before] && !confidences[before];
       this.unknown[place] = isUnknown ? Math.min(this.unknown[place], time) : Infinity;
-      if (confidences[before] >= this.wakeBelow || time - this.unknown[place] >= EMPTY) break;
+      if (live[before] && (confidences[before] >= this.wakeBelow || time - this.unknown[place] >= EMPTY)) break;
       found.push(...this.need(place, time, this.hold, isUnknown ? "unknown" : live[before] ? "unsure" : "silent"));
     }
     if (isSuspect && !this.isSuspected) found.push(...this.need(this.until.length - 1, time, this.hold, "suspect"));
@@ -92,9 +92,9 @@ export class Sparing {
     return this.settled[place] ? -Infinity : this.woken[place] + SETTLING;
   }
 
-  /** Return until when a place stays on: until it and those before it had time for a first answer. */
+  /** Return until when a place stays on: not before it and the first had time for an answer. */
   private over(place: number): number {
-    return Math.max(this.until[place], ...this.order.slice(0, place + 1).map((_, one) => this.settles(one)));
+    return Math.max(this.until[place], this.settles(place), this.settles(0));
   }
 
   /** Keep the places up to one on, and wake those that sleep. */

@@ -89,7 +89,7 @@ class Sparing:
             confidence = confidences[before]
             is_unknown = live[before] and not confidence
             self._unknown[place] = min(self._unknown[place], time) if is_unknown else math.inf
-            if confidence >= self._wake or time - self._unknown[place] >= EMPTY:
+            if live[before] and (confidence >= self._wake or time - self._unknown[place] >= EMPTY):
                 break
             cause: Cause = "unknown" if is_unknown else "unsure" if live[before] else "silent"
             found += self._need(place, time, self._hold, cause)
@@ -125,8 +125,8 @@ class Sparing:
         return -math.inf if self._settled[place] else self._woken[place] + SETTLING
 
     def _over(self, place: int) -> float:
-        """Return until when a place stays on: until it and those before it had time for a first answer."""
-        return max(self._until[place], *map(self._settles, range(place + 1)))
+        """Return until when a place stays on: not before it and the first had time for an answer."""
+        return max(self._until[place], self._settles(place), self._settles(0))
 
     def _need(self, place: int, time: float, seconds: float, cause: Cause) -> list[Waking]:
         """Keep the places up to one on, and wake those that sleep."""
