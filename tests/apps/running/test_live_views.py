@@ -225,7 +225,7 @@ def test_a_terminal_says_what_is_unsure_and_what_each_sensor_says(bundle_folder:
     )  # fmt: skip
     bundle = Bundle.open(bundle_folder)
     shown = "\n".join(_picture(bundle, 100, _view(bundle, made)))
-    assert "unsure: two or one  audio+video: scores 75% on 40 examples (60 to 86%)" in shown
+    assert "unsure: two or one  microphone + camera: scores 75% on 40 examples (60 to 86%)" in shown
     assert "two? 62%" in shown
     assert "two 62%" in shown
     assert "▆ -20 dB" in shown

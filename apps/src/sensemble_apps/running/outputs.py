@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, cast
 
-from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.timeline import STATE
 from sensemble_sensors.kinds.conditions.condition import Applied
@@ -20,7 +19,7 @@ from sensemble_sensors.libraries import plugin
 from sensemble_sensors.supervision.events import Event
 
 from sensemble_apps.console.output import remark, say, say_json
-from sensemble_apps.console.wording import answer, answer_as_json
+from sensemble_apps.console.wording import answer, answer_as_json, set_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json, event_line
 
@@ -151,6 +150,6 @@ def _prediction_line(predicted: Predicted) -> str:
     milliseconds = 1e3 * sum(prediction.latencies.values())
     share = f"{prediction.confidence:4.0%}" if prediction.sure else "    "  # an unsure one says it in words
     return (
-        f"{predicted.time:8.2f} s  {subsets.name(prediction.live):<18} {answer(prediction):<12} "
+        f"{predicted.time:8.2f} s  {set_title(prediction.live):<30} {answer(prediction):<12} "
         f"{share}  {milliseconds:5.1f} ms{truth}"
     )

@@ -14,7 +14,6 @@ from rich.live import Live
 from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
-from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
@@ -24,7 +23,7 @@ from sensemble_sensors.supervision.sensor_view import SensorView
 
 from sensemble_apps.console.conditions import described
 from sensemble_apps.console.kinds import display_of
-from sensemble_apps.console.wording import answer, audited, sensor_title
+from sensemble_apps.console.wording import answer, audited, sensor_title, set_title
 from sensemble_apps.running.view_events import (
     Opened,
     Predicted,
@@ -183,7 +182,7 @@ def _answer(view: View) -> Text:
         return Text("nothing is live" if view.latencies else "waiting for a first window", "dim")
     text = Text(answer(prediction), "bold green" if prediction.sure else "bold yellow")
     if prediction.audited is not None:
-        of = subsets.name(prediction.live)
+        of = set_title(prediction.live)
         text.append(f"  {of}: {audited(prediction.audited)}", "dim")
     return text
 
