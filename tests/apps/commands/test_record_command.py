@@ -27,6 +27,7 @@ from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.push_series import PushSeries
 from sensemble_sensors.health import health
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.streams import read_streams
 from sensemble_sensors.recording.reader import Recorded
 from sensemble_sensors.recording.writer import Recording
 from sensemble_sensors.sensor import Sample
@@ -74,6 +75,20 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     assert json.loads(audited.stdout)["examples"] == len(lines)
     labelled = here(*replay, "--fast", "--split", "eval")
     assert {tuple(json.loads(line)["labels"]) for line in labelled.stdout.splitlines()} == {("one",)}
+
+
+def test_a_recording_of_nothing_is_a_stream_to_count_false_events_in(
+    here: Sensemble, dataset_folder: Path, tmp_path: Path
+) -> None:
+    out, clip = tmp_path / "room", dataset_folder / "eval-one-0.mkv"
+    recorded = here("record", out, "--media", clip, "--background")
+    assert recorded.returncode == 0, recorded.stderr
+    assert f"1 segments of 60 s in {out}" in recorded.stdout
+    (stream,) = read_streams(out)
+    assert (stream.split, stream.modalities, stream.spans) == ("calibrate", ("audio", "video"), ())
+    assert [example.split for example in read_dataset(out).background("calibrate")] == ["calibrate"]
+    refused = here("record", out, "--media", clip, "--background", "--classes", "a,b")
+    assert "give --backgrounds N" in refused.stderr
 
 
 def test_interrupting_a_recording_keeps_it(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import pytest
 from sensemble_sensors import Recorded, Recording, Sample, read_dataset
 from sensemble_sensors.clock import VirtualClock
 from sensemble_sensors.errors import BadDataError, RecordingError
+from sensemble_sensors.media.streams import read_streams, seconds
 from sensemble_sensors.recording.editing import edit_index, set_splits
 from sensemble_sensors.recording.takes import Take, delete_take, read_takes, relabel_take
 
@@ -192,3 +193,32 @@ def test_a_label_that_would_not_be_read_back_is_not_written(tmp_path: Path) -> N
     with pytest.raises(RecordingError, match=r"labels\[0\]: .*4096"):
         record(tmp_path, labels=("a" * 4097,))
     assert len(read_takes(tmp_path)) == 1
+
+
+def long_background(folder: Path, split: str) -> int:
+    """Record 20 seconds of nothing, ten a segment; return the number of the take."""
+    form = {"audio": (RATE,)}
+    with Recording(folder, form, seconds=10.0, split=split, background=True, clock=VirtualClock()) as out:
+        for i in range(200):
+            sound = np.full(RATE // 10, i / 400, np.float32)
+            out.put(Sample("audio", sound, out.began + i / 10, cut=i == 0))
+            out.put(Sample("text", "nothing to see", out.began + i / 10))
+    return out.take
+
+
+def test_a_long_background_is_a_stream_until_it_is_deleted_or_gets_a_label(tmp_path: Path) -> None:
+    takes = [long_background(tmp_path, split) for split in ("calibrate", "train", "pretrain")]
+    record(tmp_path, labels=(), background=True)  # of segments that are too short
+    streams = read_streams(tmp_path)
+    assert {(one.split, one.modalities, one.spans) for one in streams} == {
+        ("calibrate", ("audio",), ()),
+        ("train", ("audio",), ()),
+    }
+    assert sum(seconds(one, {}) for one in streams) == pytest.approx(40, abs=0.2)
+    assert {one.id for one in streams} == {e.id for e in read_dataset(tmp_path).background("calibrate")} | {
+        e.id for e in read_dataset(tmp_path).background("train") if "take 2" in e.groups
+    }
+    relabel_take(tmp_path, takes[1], split="train", labels=("yes",))
+    assert {one.split for one in read_streams(tmp_path)} == {"calibrate"}
+    delete_take(tmp_path, takes[0])
+    assert read_streams(tmp_path) == ()

@@ -17,7 +17,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.devices.watcher import Watcher
 from sensemble_sensors.errors import RecordingError, SensorUnavailableError
-from sensemble_sensors.recording.header import EVENTS, INDEX
+from sensemble_sensors.recording.header import EVENTS, INDEX, SPAN
 from sensemble_sensors.spec import InputSpec
 from sensemble_sensors.supervision.events import STATES, Event
 from sensemble_sensors.thresholds import DEFAULT, Thresholds
@@ -53,8 +53,12 @@ class Record(Sources):
     """A class that is seen or heard throughout; labels can also be written into `index.jsonl` later."""
     split: Annotated[str, "NAME"] = "pretrain"
     """The split of the examples: pretrain or, with a label, any other."""
-    segment: Annotated[float, "S"] = 1.0
-    """Seconds per example; if the command is killed, the last example is lost."""
+    background: bool = False
+    """None of the classes is seen or heard, as in your room at other times: the recording is a stream of the
+    split calibrate, or of `--split`, in which an export counts false events."""
+    segment: Annotated[float | None, "S"] = None
+    """Seconds per example, by default 1, or 60 of a background; if the command is killed, the last example is
+    lost."""
     seconds: Annotated[float | None, "S"] = None
     """Stop S seconds after the first sample; with `--classes`, the length of a take, by default 3."""
     classes: Annotated[str, "NAME,NAME"] = ""
@@ -100,8 +104,14 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         raise InputError(f"--{given[0]}: only for takes of --classes; name some, or leave it out")
     capture = Capture(specs, _health(arguments))
     recorder = Recorder(capture, specs)
+    background = arguments.background
+    segment = arguments.segment or (SPAN if background else 1.0)
     recording = recorder.start(
-        arguments.out, segment=arguments.segment, split=arguments.split, labels=arguments.label
+        arguments.out,
+        segment=segment,
+        split="calibrate" if background and arguments.split == "pretrain" else arguments.split,
+        labels=arguments.label,
+        background=background,
     )
     with ExitStack() as stack:
         stack.callback(recording.close)
@@ -119,7 +129,7 @@ def _record(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
         raise InputError("; ".join([f"{arguments.out}: nothing was recorded", *summary.silent]))
     for line in summary.silent:
         remark(line)
-    say(f"{recording.segments} segments of {arguments.segment:g} s in {arguments.out}: {summary.amounts}")
+    say(f"{recording.segments} segments of {segment:g} s in {arguments.out}: {summary.amounts}")
 
 
 @contextmanager
@@ -212,7 +222,7 @@ def _record_classes(arguments: Record, specs: Mapping[str, InputSpec]) -> None:
             _wait(capture, rest)
             show(summary.status(0))
         pause = take_recorder.COUNTDOWN
-        one = TakeRecorder(recorder, arguments.out, countdown=pause, segment=arguments.segment)
+        one = TakeRecorder(recorder, arguments.out, countdown=pause, segment=arguments.segment or 1.0)
         try:
             record_all(one, wanted, seconds, lambda: capture.over, _ask, show)
         except RecordingError as error:
@@ -236,6 +246,8 @@ def _classes(arguments: Record) -> tuple[str, ...]:
         )
     if arguments.label or arguments.split != "pretrain":
         raise InputError("--classes labels the takes itself: leave out --label and --split")
+    if arguments.background:
+        raise InputError("--background: with --classes, give --backgrounds N for takes of none of them")
     if "-" in dict(arguments.sources).values():
         raise InputError(
             "--captions -: with --classes, standard input has the answers; name a file or a pipe"

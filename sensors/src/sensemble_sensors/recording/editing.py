@@ -1,4 +1,4 @@
-"""Edit lines of a dataset's index, a recording or not; the index is whole at any time."""
+"""Edit lines of a dataset's index or streams, a recording or not; the file is whole at any time."""
 
 import json
 import stat
@@ -17,15 +17,15 @@ from sensemble_sensors.recording.header import EVENTS, INDEX
 Edit = Callable[[Fields], Mapping[str, object] | None]
 
 
-def edit_index(folder: Path | str, change: Edit) -> None:
-    """Edit the lines of `folder/index.jsonl`, all at once; lines that stay are kept byte for byte.
+def edit_index(folder: Path | str, change: Edit, name: str = INDEX) -> None:
+    """Edit the lines of `folder/index.jsonl`, or of `name`, all at once; others stay byte for byte.
 
     `change` is called with each line; a BadDataError that it raises is given the line's place. Raises
     BadDataError, and changes nothing, if the index is missing or a line is bad (a last line that breaks off
     stays), and RecordingError if the folder is being recorded into or cannot be written.
     """
     folder = Path(folder)
-    index = folder / INDEX
+    index = folder / name
     try:
         with ExitStack() as stack:
             if (folder / EVENTS).is_file():

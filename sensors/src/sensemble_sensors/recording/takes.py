@@ -12,6 +12,7 @@ from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.dataset import Example, group_names, label_names, read_index
 from sensemble_sensors.media.splits import SPLITS, TAKE
+from sensemble_sensors.media.streams import FILE_NAME as STREAMS
 from sensemble_sensors.recording.editing import edit_index
 from sensemble_sensors.recording.header import INDEX, SEGMENTS, read_header, segment_number, segment_path
 
@@ -93,6 +94,7 @@ def _take(folder: Path, number: int, examples: Sequence[Example]) -> Take:
 def delete_take(folder: Path | str, number: int) -> None:
     """Delete a take: its lines leave the index, all at once, and then its files go; raise as `edit_index`."""
     folder, group = Path(folder), group_of(number)
+    _forget_streams(folder, group)
     gone: list[int] = []
 
     def kept(line: Fields) -> Mapping[str, object] | None:
@@ -144,4 +146,11 @@ def relabel_take(
         values = line.values | changes.get(line.string("id"), {})
         return {key: value for key, value in values.items() if value is not None}
 
+    _forget_streams(folder, group)
     edit_index(folder, relabelled)
+
+
+def _forget_streams(folder: Path, group: str) -> None:
+    """Let the segments of a group be no streams any more."""
+    if (folder / STREAMS).exists():
+        edit_index(folder, lambda line: None if group in group_names(line) else line.values, STREAMS)

@@ -4,7 +4,8 @@ A recording is a folder in the data format (`media/dataset.py`): each segment is
 `events.jsonl` holds the events of the sensors. `segments/` holds, for each segment, a Matroska file (FFV1
 pictures and 32-bit PCM sound, both lossless) and a `.jsonl` with the exact time of every sample, for Matroska
 knows only milliseconds. A segment's files reach the disk before its line reaches the index, so only the
-unfinished segment can be lost: about `seconds` and `LAG`. All files are private to this user.
+unfinished segment can be lost: about `seconds` and `LAG`. A long segment without a class is a
+line of `streams.jsonl`, too (`media/streams.py`). All files are private to this user.
 """
 
 import io
@@ -26,6 +27,8 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import Fields
 from sensemble_sensors.media.modalities import FILE_NAME as MODALITIES
 from sensemble_sensors.media.modalities import write_modalities
+from sensemble_sensors.media.streams import FILE_NAME as STREAMS
+from sensemble_sensors.media.streams import STREAM_SPLITS
 from sensemble_sensors.recording.header import (
     EVENTS,
     INDEX,
@@ -45,6 +48,7 @@ from sensemble_sensors.spec import Modality, kind_name
 LAG = 0.5  # seconds that a segment stays open for samples that are late
 # Seconds of samples that may wait for a slow disk, or be late; others are lost, and counted in the events.
 BEHIND = 10.0
+LONG = 10.0  # seconds from which a segment is a stream
 _BEGAN = {"name": "", "modality": "", "kind": "began", "reason": ""}
 _UNLABELLED = {"split": "pretrain", "labels": []}
 
@@ -61,7 +65,8 @@ class Recording:
         seconds: length of a segment, `header.SPAN` at most.
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
-        background: the examples show none of the classes, and so have no labels.
+        background: the examples show none of the classes, and so have no labels. Those of `LONG` or more in
+            a split that has streams are streams, too.
         declared: the modalities of which the name alone does not say all (`spec.declared`).
         failed: called from the writer's thread with the error that stops it; see `check`.
 
@@ -293,9 +298,17 @@ class Recording:
         rest = last and self.segments and latest < (number + 0.5) * self._seconds
         example: dict[str, Any] = {"id": name, **(_UNLABELLED if rest else self._common)}
         example["group"] = group_of(self.take)
-        example |= dict.fromkeys(tracks, f"{SEGMENTS}/{name}.mkv") | files
-        example |= {m: sample.data for m, sample in last_of.items() if kinds[m].tokenized}
-        append(self._folder / INDEX, _line(example | place))
+        media = dict.fromkeys(tracks, f"{SEGMENTS}/{name}.mkv") | files
+        tokens = {m: sample.data for m, sample in last_of.items() if kinds[m].tokenized}
+        append(self._folder / INDEX, _line(example | media | tokens | place))
+        if (
+            media
+            and self._seconds >= LONG
+            and example.get("background")
+            and example["split"] in STREAM_SPLITS
+        ):
+            stream = {key: example[key] for key in ("id", "split", "group")}
+            append(self._folder / STREAMS, _line(stream | media))
         self._number += 1
         self.segments += 1
 
