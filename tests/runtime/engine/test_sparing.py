@@ -89,15 +89,11 @@ def test_no_sensor_sleeps_before_the_first_has_answered() -> None:
     assert policy.needed == 1
 
 
-def test_a_later_sensor_is_not_judged_while_an_earlier_one_is_opened() -> None:
+def test_a_later_sensor_is_not_judged_while_the_first_is_opened() -> None:
     policy = Sparing(calibration(3), 0)
-    now = asleep(policy, 3)
-    policy.wake(now)
-    policy.note(now + 1, [1.0] * 3, [True, False, True])
-    over = policy.deadline
-    policy.note(now + 2, [0.5] * 3, [True, False, True])
-    policy.note(over - 0.5, [1.0, 0.5, 0.5], [True, False, True])
-    policy.note(over, [1.0, 0.5, 0.5], [True, False, True])
+    policy.note(1, [0.0, 1.0, 1.0], [False, True, True])
+    policy.note(5, [0.0, 0.5, 0.5], [False, True, True])  # the doubt is without the first
+    policy.note(5.5, [1.0] * 3, [True] * 3)
     assert policy.needed == 1
 
 
