@@ -494,7 +494,7 @@ def noted(
     if forget:
         belief.forget(forget)
     suspect = belief.note({m: np.array(p, np.float32) for m, p in opinions.items()}, now)
-    return {"suspect": suspect, "lies": belief.lies}
+    return {"suspect": subsets.name(suspect) or None, "lies": belief.lies}
 
 
 def _answer(answer: Answer) -> dict[str, Any]:

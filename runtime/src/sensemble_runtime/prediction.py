@@ -110,13 +110,14 @@ class Prediction(Answer):
             the answer of any set of them.
         opinions: the answer of each modality alone: of those in `live` and in `unfamiliar`, and of `suspect`.
         audited: how right the bundle was with this live set when it was exported, on the split eval.
-        lies: by modality in `opinions`, the probability that the sensor shows another scene, learned from
-            earlier scenes; empty if `Policy.unfamiliar` is `pool`.
+        lies: by modality in `opinions`, and by `belief.whole` of a device, the probability that it shows
+            another scene, learned from earlier scenes; empty if `Policy.unfamiliar` is `pool`.
         unfamiliar: the modalities whose newest window is unlike those of training, sorted. Unless
             `Policy.unfamiliar` is `pool`, they are not in the live set; where all are unfamiliar, they are
             the live set, and there is no evidence.
-        suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`). Unless
-            `Policy.unfamiliar` is `pool`, it is in the live set only if alone; the answer hardly counts it.
+        suspect: the modality that contradicts the others, which agree, scene after scene (`Belief`), or all
+            live ones of a device that does, joined by `+`. Unless `Policy.unfamiliar` is `pool`, it is in the
+            live set only if alone; the answer hardly counts it.
         adapted: the modalities whose embedding was corrected, sorted (`Adapter`).
         levels: the loudness or brightness of the windows of the same modalities: RMS in dB of full scale for
             waveforms, brightness from 0 to 1 for frames; captions have none.

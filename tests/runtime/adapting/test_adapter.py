@@ -118,7 +118,7 @@ def test_a_suspect_teaches_none_and_learns(room: Room) -> None:
     newest["video"] = Window("video", picture(room.world, 3))
     for suspect, learners in (("video", set()), ("audio", {("audio", "one")})):
         for _ in range(3):
-            room.adapter.learn(["audio"], newest, 0.0, suspect)
+            room.adapter.learn(["audio"], newest, 0.0, (suspect,))
         room.adapter.study()
         assert room.adapter.learners.keys() == learners
 

@@ -18,8 +18,9 @@ from sensemble_runtime.engine.belief import (
     STRANGE,
     Belief,
     fuse,
+    whole,
 )
-from sensemble_runtime.subsets import subsets
+from sensemble_runtime.subsets import Subset, subsets
 
 from tests.runtime.answering import LABELS, SENSORS, answered, classifier, window
 
@@ -110,16 +111,74 @@ def test_the_prior_of_unequal_classes_counts_once_however_many_sensors_are_live(
     )
 
 
+Turned = dict[tuple[int, ...], np.ndarray]
+
+
+def carried(random: np.random.Generator, n: int) -> tuple[Turned, Turned]:
+    """Return devices that carry n sensors, and the same without the last sensor."""
+    owners = random.integers(0, 3, size=n)
+    chances = random.choice([RARE, 0.3, 0.9], size=(3, 1))
+    found: list[Turned] = []
+    for most in (n, n - 1):
+        rows = {k: tuple(np.flatnonzero(owners[:most] == k).tolist()) for k in range(1, 3)}  # 0: no device
+        found.append({own: chances[k] for k, own in rows.items() if own})
+    return found[0], found[1]
+
+
 @settings(max_examples=300)
 @given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from([0.0, 0.3, 0.7, 1.0]))
 def test_a_sensor_that_agrees_never_makes_an_answer_less_sure(seed: int, n: int, redundancy: float) -> None:
     random = np.random.default_rng(seed)
     opinions, lies = drawn(random, n + 1, 40), random.choice([RARE, 0.3, 0.9], size=(n + 1, 1))
-    before = fuse(opinions[:-1], lies[:-1], redundancy, "multi-class")
-    after = fuse(opinions, lies, redundancy, "multi-class")
+    more, fewer = carried(random, n + 1) if seed % 2 else ({}, {})
+    before = fuse(opinions[:-1], lies[:-1], redundancy, "multi-class", None, fewer)
+    after = fuse(opinions, lies, redundancy, "multi-class", None, more)
     agrees = opinions[-1].argmax(axis=-1) == before.argmax(axis=-1)
     assert (after.max(axis=-1) >= before.max(axis=-1) - 1e-12)[agrees].all()
     np.testing.assert_allclose(after.sum(axis=-1), 1)
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(1, 5), st.sampled_from(["multi-class", "multi-label"]))
+def test_devices_of_one_sensor_change_nothing_and_the_order_of_sensors_does_not_matter(
+    seed: int, n: int, task: Task
+) -> None:
+    random = np.random.default_rng(seed)
+    opinions, lies = drawn(random, n, 20), random.choice([RARE, 0.3, 0.9], size=(n, 1))
+    apart = {(row,): np.array([RARE]) for row in range(n)}
+    np.testing.assert_array_equal(
+        fuse(opinions, lies, 0.4, task), fuse(opinions, lies, 0.4, task, None, apart)
+    )
+    turned, _ = carried(random, n)
+    order = random.permutation(n)
+    there = {tuple(order.tolist().index(row) for row in rows): p for rows, p in turned.items()}
+    shuffled = fuse(opinions[order], lies[order], 0.4, task, None, there)
+    np.testing.assert_allclose(shuffled, fuse(opinions, lies, 0.4, task, None, turned), atol=1e-9)
+
+
+def test_opinions_of_zero_and_one_and_many_sensors_of_a_device_stay_finite() -> None:
+    certain = np.eye(2)[[0, 0, 1]][:, np.newaxis]
+    for task, chance in product(("multi-class", "multi-label"), (0.0, RARE, 1.0)):
+        said = fuse(certain, np.full((3, 1), RARE), 0.0, task, None, {(0, 1): np.array([chance])})
+        assert np.isfinite(said).all()
+    crowd = {tuple(range(120)): np.array([RARE])}
+    many = np.tile(sees(3, 0.999, 1000), (121, 1, 1))
+    with np.errstate(over="raise", invalid="raise"):
+        assert fuse(many, np.full((121, 1), RARE), 0.0, "multi-class", None, crowd)[0].argmax() == 3
+
+
+WEBCAM = {"audio": "webcam", "video": "webcam"}
+
+
+@pytest.mark.parametrize("clue", [6.0, 9.0])
+def test_two_sensors_of_one_device_that_turn_to_another_scene_are_one_witness(clue: float) -> None:
+    turned = {"audio": window(1, clue), "text": window(0, 9), "video": window(1, clue)}
+    before, _ = answered(classifier(redundancy=0.1), turned)
+    assert before.label == "two", "as two witnesses, they outvote the third"
+    for redundancy in (0.1, 0.4):
+        found, _ = answered(classifier(redundancy=redundancy, devices=WEBCAM), turned)
+        assert (found.label, found.doubt) == (None, "disagreement")
+    agreed = {m: window(0, clue) for m in SENSORS}
+    assert answered(classifier(redundancy=0.1, devices=WEBCAM), agreed)[0].label == "one"
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(1, 4))
@@ -157,7 +216,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
     given = Sessions(subsets(SENSORS), known).answers(evidence, present)
     alone = plain(evidence, subsets(SENSORS), redundancy, task)
     for subset, found in given.items():
-        belief = Belief(subset)
+        belief = Belief(subset, devices)
         for i in range(20):
             shown = {m: evidence[m].take(np.array([i])) for m in subset if present[m][i]}
             if not shown:
@@ -174,7 +233,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
         np.testing.assert_allclose(alone[subset][0], first.probabilities, atol=1e-6)
 
 
-def suspects(scenes: Scenes, every: float = SCENE, sensors: tuple[str, ...] = SENSORS) -> list[str | None]:
+def suspects(scenes: Scenes, every: float = SCENE, sensors: tuple[str, ...] = SENSORS) -> list[Subset]:
     """Return who is suspected in each of some scenes, by the class that each sensor sees."""
     belief = Belief(sensors)
     return [
@@ -213,9 +272,9 @@ def test_a_sensor_that_lies_is_found_within_a_few_scenes_and_trusted_again(liar:
     for seen in honest[4:]:
         seen[liar] = next(label for m, label in seen.items() if m != liar)
     found = suspects(honest)
-    assert found[2:4] == [liar, liar]
-    assert found[-2:] == [None, None]
-    assert {*found} == {None, liar}
+    assert found[2:4] == [(liar,), (liar,)]
+    assert found[-2:] == [(), ()]
+    assert {*found} == {(), (liar,)}
 
 
 def test_a_liar_is_found_among_a_thousand_classes_and_many_sensors() -> None:
@@ -224,11 +283,11 @@ def test_a_liar_is_found_among_a_thousand_classes_and_many_sensors() -> None:
         belief.note({m: sees(label, 0.8, 1000) for m, label in seen.items()}, i * SCENE)
         for i, seen in enumerate(lying("video", 5))
     ]
-    assert found[2:] == ["video"] * 3
-    assert suspects(lying("s07", 5, many), sensors=many)[2:] == ["s07"] * 3
+    assert found[2:] == [("video",)] * 3
+    assert suspects(lying("s07", 5, many), sensors=many)[2:] == [("s07",)] * 3
     crowd = Belief(f"s{i:03}" for i in range(120))
     with np.errstate(over="raise"):
-        assert crowd.note(dict.fromkeys(crowd.lies, sees(3, 0.99, 1000)), 0.0) is None
+        assert crowd.note(dict.fromkeys(crowd.lies, sees(3, 0.99, 1000)), 0.0) == ()
 
 
 def test_what_a_liar_says_hardly_counts_and_two_that_contradict_each_other_are_both_doubted() -> None:
@@ -236,17 +295,76 @@ def test_what_a_liar_says_hardly_counts_and_two_that_contradict_each_other_are_b
     for i, seen in enumerate(lying("video", 12)):
         three.note({m: sees(label) for m, label in seen.items()}, i * SCENE)
         pair = {m: sees(label) for m, label in seen.items() if m != "text"}
-        assert two.note(pair, i * SCENE) is None, "either may lie"
+        assert two.note(pair, i * SCENE) == (), "either may lie"
     assert three.lies["video"] > 0.9
     assert max(three.lies["audio"], three.lies["text"]) < RARE
     assert min(two.lies.values()) > 0.5
+
+
+def test_that_a_device_lies_is_learned_by_bayes_rule() -> None:
+    """Against the sum over all who may lie, and over the classes that each device and each liar shows."""
+    shown = {"audio": sees(1, 0.6), "text": sees(7, 0.5), "video": sees(1, 0.7)}
+    belief = Belief(SENSORS, WEBCAM)
+    belief.note(shown, 0.0)
+    belief.note({m: sees(2) for m in SENSORS}, SCENE)
+    said = {m: 0.99 * CLASSES * p + 0.01 for m, p in shown.items()}
+    lying, total = np.zeros(4), 0.0
+    for lies in product([False, True], repeat=4):
+        chance = np.prod([RARE if lie else 1 - RARE for lie in lies])
+        heard = [np.ones(CLASSES) if lie else one for lie, one in zip(lies, said.values(), strict=False)]
+        both = heard[0] * heard[2]
+        weight = chance * (heard[1] * (both.mean() if lies[3] else both)).mean()
+        lying, total = lying + weight * np.array(lies), total + weight
+    expected = (1 - RARE) * lying / total + RARE * RARE
+    assert [*belief.lies] == [*SENSORS, whole("webcam")]
+    assert list(belief.lies.values()) == pytest.approx(expected.tolist())
+
+
+def turning(sensors: tuple[str, ...], scenes: int) -> list[Subset]:
+    """Return the suspects while a webcam is turned away from what the other sensors show."""
+    belief = Belief(sensors, WEBCAM)
+    seen = [{m: sees((i + 3 * (m in WEBCAM)) % CLASSES) for m in sensors} for i in range(scenes)]
+    found = [belief.note(shown, i * SCENE) for i, shown in enumerate(seen)]
+    known = classifier(redundancy=0.1, devices=WEBCAM)
+    if sensors == SENSORS:
+        shown = {m: window(int(m in WEBCAM), 9) for m in sensors}
+        assert answered(known, shown, belief.lies)[0].label is None
+    return found
+
+
+def test_a_device_against_one_sensor_is_no_suspect_nor_is_the_sensor_and_against_two_it_is() -> None:
+    assert {*turning(SENSORS, 20)} == {()}
+    found = turning(("audio", "depth", "text", "video"), 12)
+    assert found[2:] == [("audio", "video")] * 10
+
+
+def test_a_sensor_that_lies_beside_another_of_its_device_is_the_suspect_alone() -> None:
+    belief = Belief(SENSORS, WEBCAM)
+    for i, seen in enumerate(lying("video", 8)):
+        found = belief.note({m: sees(label) for m, label in seen.items()}, i * SCENE)
+    assert found == ("video",)
+    assert belief.lies["video"] > 0.9
+    assert belief.lies[whole("webcam")] < 2 * RARE
+
+
+def test_a_device_that_lies_is_known_while_one_of_its_sensors_is_there() -> None:
+    sensors = ("audio", "depth", "text", "video")
+    belief = Belief(sensors, WEBCAM)
+    for i in range(6):
+        belief.note({m: sees((i + 3 * (m in WEBCAM)) % CLASSES) for m in sensors}, i * SCENE)
+    assert belief.lies[whole("webcam")] > 0.9
+    belief.forget("audio")
+    left = {"depth": sees(6), "text": sees(6), "video": sees(9)}
+    assert belief.note(left, 6 * SCENE) == ("video",)
+    belief.forget("video")
+    assert belief.lies[whole("webcam")] == RARE
 
 
 def test_who_lies_remains_known_when_a_witness_leaves() -> None:
     scenes = lying("audio", 9)
     for seen in scenes[6:]:
         del seen["text"]
-    assert suspects(scenes)[-1] == "audio"
+    assert suspects(scenes)[-1] == ("audio",)
 
 
 def test_windows_of_one_scene_count_once() -> None:
@@ -254,13 +372,13 @@ def test_windows_of_one_scene_count_once() -> None:
     weak = {"audio": sees(1, 0.4), "text": sees(1, 0.4), "video": sees(7)}
     still, moving = Belief(SENSORS), Belief(SENSORS)
     turned = [{m: np.roll(p, i) for m, p in weak.items()} for i in range(20)]
-    assert {still.note(weak, i * SCENE) for i in range(20)} == {None}
+    assert {still.note(weak, i * SCENE) for i in range(20)} == {()}
     for i in range(20, 40):  # captions that come and go are no other scene
-        assert still.note({m: p for m, p in weak.items() if m != "text" or i % 2}, i * SCENE) is None
+        assert still.note({m: p for m, p in weak.items() if m != "text" or i % 2}, i * SCENE) == ()
     assert {*still.lies.values()} == {RARE}
-    assert [moving.note(seen, i * SCENE) for i, seen in enumerate(turned)][-1] == "video"
+    assert [moving.note(seen, i * SCENE) for i, seen in enumerate(turned)][-1] == ("video",)
     hasty = Belief(SENSORS)
-    assert {hasty.note(seen, i * SCENE / 100) for i, seen in enumerate(turned)} == {None}
+    assert {hasty.note(seen, i * SCENE / 100) for i, seen in enumerate(turned)} == {()}
 
 
 def test_a_sensor_that_lags_behind_is_not_suspected() -> None:
@@ -268,7 +386,7 @@ def test_a_sensor_that_lags_behind_is_not_suspected() -> None:
     scenes = []
     for i in range(30):
         scenes += [{"audio": i % 10, "text": (i - 1) % 10, "video": i % 10}, dict.fromkeys(SENSORS, i % 10)]
-    assert {*suspects(scenes, SCENE / 2)[2:]} == {None}
+    assert {*suspects(scenes, SCENE / 2)[2:]} == {()}
 
 
 @given(st.integers(0, 2**32 - 1), st.integers(2, 5))
@@ -285,7 +403,7 @@ def test_the_names_of_sensors_do_not_matter(seed: int, n: int) -> None:
                 for i, row in enumerate(given)
             ]
             back = {"abcde"[k]: place for place, k in enumerate(names)}
-            found.append([s if s is None else back[s] for s in seen])
+            found.append([[back[one] for one in some] for some in seen])
         assert found[0] == found[1]
 
 

@@ -140,7 +140,7 @@ class TerminalOutput:
         if prediction is None:
             return ()
         live = modality in view.live
-        known = live or modality in (*prediction.unfamiliar, prediction.suspect)
+        known = live or modality in (*prediction.unfamiliar, *(prediction.suspect or "").split("+"))
         opinion = prediction.opinions.get(modality) if known else None
         numbers = (
             f"{opinion.best or ''}{'' if opinion.sure else '?'} {opinion.percent}%" if opinion else "",

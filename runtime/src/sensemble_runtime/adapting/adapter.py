@@ -103,11 +103,11 @@ class Adapter:
         fresh: Collection[str],
         newest: Mapping[str, WindowEmbedding],
         now: float,
-        suspect: str | None = None,
+        suspects: Collection[str] = (),
     ) -> None:
         """Note lessons of the newest windows of the others for the new ones of `fresh` modalities."""
-        # The suspect may learn, as an unknown voice contradicts too, but never teaches.
-        trusted = {modality: window for modality, window in newest.items() if modality != suspect}
+        # A suspect may learn, as an unknown voice contradicts too, but never teaches.
+        trusted = {modality: window for modality, window in newest.items() if modality not in suspects}
         for modality in sorted(fresh):
             window = newest[modality]
             teachers = self._teachers(window, trusted)

@@ -29,7 +29,7 @@ class Sessions:
     """Sessions with the sensors of each subset, which get the examples as one stream, a scene each."""
 
     def __init__(self, sets: Sequence[Subset], classifier: Classifier) -> None:
-        self._beliefs = {subset: Belief(subset) for subset in sets}
+        self._beliefs = {subset: Belief(subset, classifier.devices) for subset in sets}
         self._classifier = classifier
         self._scenes = 0
 
@@ -47,15 +47,15 @@ class Sessions:
     def _lies(
         self, subset: Subset, belief: Belief, said: Said, present: Mapping[str, Truths]
     ) -> dict[str, Floats]:
-        """Return the probabilities [N] that each modality lies, by the scenes before each example."""
+        """Return the probabilities [N] of `Belief.lies` by the scenes before each example."""
         if len(subset) == 1 or self._classifier.task == "multi-label":
             return {}
         opinions = {m: said[m].opinions("multi-class") for m in subset}
         usable = np.stack([said[m].usable(present[m]) for m in subset])
-        lies = np.empty(usable.shape)
+        lies = np.empty((len(belief.lies), usable.shape[1]))
         for i, there in enumerate(usable.T):
             lies[:, i] = list(belief.lies.values())
             if there.any():
                 shown = {m: opinions[m][i] for m in compress(subset, there)}
                 belief.learn(shown, (self._scenes + i) * SCENE)
-        return dict(zip(subset, lies, strict=True))
+        return dict(zip(belief.lies, lies, strict=True))

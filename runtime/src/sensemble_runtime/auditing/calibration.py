@@ -16,7 +16,7 @@ with rates of error from alike to extreme, and real ones divided anew, had 5.1 %
 """
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -24,11 +24,10 @@ from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Said, plain
-from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.head import probabilities, scaled
 from sensemble_runtime.bundle.manifest import ModalityCalibration, Task, groups_needed
 from sensemble_runtime.engine.answer import SURE, answer
-from sensemble_runtime.engine.belief import RARE
+from sensemble_runtime.engine.belief import RARE, carried
 
 Floats = NDArray[np.floating]
 Labels = NDArray[np.integer] | NDArray[np.bool_]
@@ -126,7 +125,7 @@ def _most_likely(
     def loss(redundancy: float) -> float:
         total = 0.0
         for subset in sets:
-            some = {m: Evidence(said[m].classes[has[subset]], prior=said[m].prior) for m in subset}
+            some = {m: replace(said[m].take(has[subset]), known=None) for m in subset}
             (found,) = plain(some, [subset], redundancy, task).values()
             right = np.where(true[has[subset]], found, 1 - found if task == "multi-label" else 1.0)
             total -= float(np.log(np.maximum(right, _TINY)).sum(axis=1).mean())
@@ -194,8 +193,9 @@ def fit_threshold(
     """Return the confidence from which answers are sure, and the number of people that it rests on.
 
     It is the least from `MAJORITY` on that keeps the `RISK` for each measured set of sensors, each of several
-    of which begins to lie in the share `RARE` of the answers, as the belief takes it. Where one of the sets
-    has fewer people than `groups_needed`, or no example, nothing can be promised, and it is `CONFIDENT`.
+    of which begins to lie in the share `RARE` of the answers, as the belief takes it, and so does each device
+    beside others. Where one of the sets has fewer people than `groups_needed`, or no example, nothing can be
+    promised, and it is `CONFIDENT`.
 
     Args:
         said: by modality, calibrated evidence of N windows.
@@ -212,7 +212,11 @@ def fit_threshold(
         fewest = min(fewest, len(np.unique(people[has])))
         if not fewest:
             break
-        liars = subset if len(subset) > 1 and task == "multi-class" else ()
+        devices = [
+            [subset[row] for row in rows] for rows in carried([said[m].device for m in subset]).values()
+        ]
+        parts = [[m] for m in subset] + [some for some in devices if len(some) > 1]
+        liars = [part for part in parts if len(part) < len(subset) and task == "multi-class"]
         given = [(said, present), *(_with_liar(m, said, present, labels, people) for m in liars)]
         confidences, wrong = np.empty((len(given), has.sum())), np.empty((len(given), has.sum()), bool)
         for row, shown in enumerate(given):
@@ -268,18 +272,19 @@ def least(scores: Floats, share: float, of_one: float, groups: NDArray[np.intege
 
 
 def _with_liar(
-    liar: str,
+    liars: Sequence[str],
     said: Said,
     present: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     groups: NDArray[np.integer],
 ) -> tuple[Said, Mapping[str, NDArray[np.bool_]]]:
-    """Return the same where one modality shows windows of other classes and other groups, if it has any."""
+    """Return the same where modalities show another example, of another class and group, if one has all."""
     rows, shown = np.arange(len(labels)), np.full(len(labels), -1)
-    usable = said[liar].usable(present[liar])
+    usable = np.all([said[m].usable(present[m]) for m in liars], axis=0)
     stride = round(_STRIDE * len(labels)) or 1
     for draw in range(1, _DRAWS + 1):
         others = (rows + draw * stride) % len(labels)
         apart = (labels[others] != labels) & (groups[others] != groups) & usable[others]
         shown = np.where((shown < 0) & apart, others, shown)
-    return {**said, liar: said[liar].take(shown)}, {**present, liar: shown >= 0}
+    lying = {m: said[m].take(shown) for m in liars}
+    return {**said, **lying}, {**present, **dict.fromkeys(liars, shown >= 0)}

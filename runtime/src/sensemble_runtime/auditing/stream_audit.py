@@ -70,13 +70,14 @@ def answered(
     """Return what a session with these sensors alone answers, window by window."""
     at = moments(windows, subset, specs, Policy())
     said, present = said_at(classifier, windows, at)
-    lies = {m: np.full(len(at.times), RARE) for m in subset}
+    belief = Belief(subset, classifier.devices)
+    lies = {name: np.full(len(at.times), RARE) for name in belief.lies}
     if len(subset) > 1 and classifier.task == "multi-class":
-        belief, opinions = Belief(subset), {m: said[m].opinions(classifier.task) for m in subset}
+        opinions = {m: said[m].opinions(classifier.task) for m in subset}
         usable = {m: said[m].usable(present[m]) for m in subset}
         for i, time in enumerate(at.times.tolist()):
-            for m, chance in belief.lies.items():
-                lies[m][i] = chance
+            for name, chance in belief.lies.items():
+                lies[name][i] = chance
             live = {m: opinions[m][i] for m in subset if usable[m][i]}
             if live:
                 belief.learn(live, time)

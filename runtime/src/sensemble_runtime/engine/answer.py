@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.head import KNOWN
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import RARE, STRANGE, are_strange, believe
+from sensemble_runtime.engine.belief import RARE, STRANGE, are_strange, believe, whole
 from sensemble_runtime.prediction import Doubt, Opinion
 from sensemble_runtime.subsets import Subset
 
@@ -83,7 +83,8 @@ def answer(
         subset: the modalities that are asked, sorted.
         redundancy, task: as for `belief.fuse`.
         threshold: the confidence from which an answer is sure.
-        lies: by modality, the probability [N] or of all that it lies; others lie as any does (`RARE`).
+        lies: by modality, and by `belief.whole` of a device, the probability [N] or of all that it lies;
+            others lie as any does (`RARE`).
     """
     said = [evidence[m] for m in subset]
     there = np.stack([present[m] for m in subset])
@@ -94,6 +95,11 @@ def answer(
     asked = np.where(unlike, there & (odds >= -KNOWN), usable)
     against = are_strange(there & ~usable & ~asked, far, [one.device for one in said])
     chances = np.stack([np.broadcast_to(lies.get(m, RARE), there.shape[1:]) for m in subset])
+    devices = {
+        one.device: np.broadcast_to(lies.get(whole(one.device), RARE), there.shape[1:])
+        for one in said
+        if one.device
+    }
     opinions = np.stack([one.opinions(task) for one in said])
     probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
     classes = probabilities.astype(np.float64)
@@ -103,7 +109,8 @@ def answer(
         rows = np.flatnonzero(which.reshape(-1) == number)
         if live.any():
             some = [one.take(rows) for one in compress(said, live)]
-            found = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()))
+            turned = {device: chance[rows] for device, chance in devices.items()}
+            found = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()), turned)
             probabilities[rows], classes[rows] = found
             tops = opinions[live][:, rows].argmax(axis=-1)
             unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)

@@ -75,7 +75,7 @@ class Teaching(Protocol):
         fresh: Collection[str],
         newest: Mapping[str, WindowEmbedding],
         now: float,
-        suspect: str | None = None,
+        suspects: Collection[str] = (),
     ) -> None:
         """Note lessons of the newest windows of the others for the new ones of `fresh` modalities."""
 
@@ -103,7 +103,7 @@ class LiveSet:
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
 
     def _begin(self) -> None:
-        self._belief = Belief(self.bundle.modalities)
+        self._belief = Belief(self.bundle.modalities, self.bundle.classifier.devices)
         known = self.bundle.classifier
         self._timeline = Timeline(known.timeline, known.labels) if known.task == "multi-class" else None
         sparing = self.bundle.manifest.calibration.sparing if self._policy.sparing else None
@@ -260,13 +260,13 @@ class LiveSet:
         first = [tuple(m for m in near if m in one) for one in self._prefixes]
         self.steps = tuple(fused(classifier, evidence, some, lies) if some else _NOTHING for some in first)
         opinions = {m: opinion(classifier, evidence, (m,)) for m in near}
-        suspect = None
+        suspects: subsets.Subset = ()
         if classifier.task == "multi-class":  # in a multi-label task, no label excludes another
             familiar = {m: opinions[m].probabilities for m in live if m not in left_out}
-            suspect = self._belief.note(familiar, now)
+            suspects = self._belief.note(familiar, now)
             for modality in live:
-                self._suspected.note(modality, now, on=modality == suspect)
-        trusted = self._without((suspect,), live) if suspect else live
+                self._suspected.note(modality, now, on=modality in suspects)
+        trusted = self._without(suspects, live)
         embeddings = {m: vectors[m] for m in trusted}
         if self._timeline:
             heard = tuple(compress(near, found.heard[:, 0]))
@@ -274,7 +274,7 @@ class LiveSet:
             self._happened += self._timeline.note(now, found.classes[0], known, trusted, heard)
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
-            self._adapter.learn(learning, shown, now, suspect)
+            self._adapter.learn(learning, shown, now, suspects)
         rings = sorted(self.windows.items())
         return Prediction(
             time=now,
@@ -293,9 +293,9 @@ class LiveSet:
             evidence=evidence,
             opinions=opinions,
             audited=bundle.manifest.audited.get(subsets.name(trusted)),
-            lies={m: lies[m] for m in opinions if m in lies},
+            lies={name: p for name, p in lies.items() if name in opinions or name not in bundle.specs},
             unfamiliar=unfamiliar,
-            suspect=suspect,
+            suspect=subsets.name(suspects) if suspects else None,
             adapted=tuple(sorted(corrected)),
             levels={m: e.level for m, e in shown.items() if e.level is not None},
             bundle=bundle.fingerprint,
