@@ -21,7 +21,11 @@ def test_the_runtime_replays_its_vectors(task: Task, tmp_path: Path) -> None:
     surer = 0
     for case, fused in zip(vectors["inputs"]["fused"], found["fused"], strict=True):
         tops = {opinion.index(max(opinion)) for opinion in case["opinions"]}
-        if task == "multi-class" and len(tops) == 1 and {*case["lies"]} == {RARE}:
+        if (
+            task == "multi-class"
+            and len(tops) == 1
+            and {*case["lies"], RARE, *(one["lies"] for one in case["devices"])} == {RARE}
+        ):
             surest = max(max(opinion) for opinion in case["opinions"])
             assert max(fused) >= surest - 1e-9  # one that agrees makes nothing less sure
             surer += len(case["lies"]) > 1 and abs(max(fused) - surest) < 1e-9  # a part of them, one alone
@@ -31,6 +35,9 @@ def test_the_runtime_replays_its_vectors(task: Task, tmp_path: Path) -> None:
     last = found["beliefs"][-1]["lies"]
     assert {*suspects[210:]} == {None}  # of two that contradict each other, either may be wrong
     assert min(last["audio"], last["video"]) > RARE > last["text"] / 2
+    turned = [step["suspect"] for step in found["turns"]]
+    assert "audio+video" in turned[40:100]
+    assert {*turned[:40]} == {None}
     made = [step["prediction"] for step in found["stream"] if step["prediction"]]
     assert {len(one["live"]) for one in made} == {1, 2, 3}
     assert any(one["unfamiliar"] for one in made)

@@ -211,6 +211,7 @@ def inputs() -> dict[str, Any]:
         "breaks": breaks(),
         "fused": fused(),
         "moments": moments(),
+        "turns": turns(),
         "stream": _stream(),
         "takes": {"size": sum(_FEATURES.values()) + len(_FEATURES), "takes": _takes()},
     }
@@ -303,7 +304,14 @@ def fused() -> list[dict[str, Any]]:
             case = {"opinions": opinions.tolist(), "lies": lies.tolist(), "redundancy": redundancy}
             shares = np.exp(-np.arange(5.0))
             prior = (shares / shares.sum()).astype(np.float32).tolist() if number % 3 == 0 else []
-            found.append(case | {"prior": prior})
+            rows = (
+                []
+                if number % 4 < 2
+                else [one for one in ([0, n - 1], [1, 2]) if len({*one}) == 2 and n > one[1]]
+            )
+            chances = source.random(2) if number % 2 else (RARE, RARE)
+            devices = [{"rows": one, "lies": p} for one, p in zip(rows, chances, strict=False)]
+            found.append(case | {"prior": prior, "devices": devices})
     return found
 
 
@@ -348,6 +356,33 @@ def moments() -> list[dict[str, Any]]:
     return found
 
 
+def turns() -> dict[str, Any]:
+    """Return the opinions of four modalities, of which a device of two turns away; some sensors leave.
+
+    For some time, one of the others is not there, and for some, only it and the device.
+    """
+    source = np.random.default_rng(5)
+    devices = {"audio": "webcam", "depth": "", "text": "", "video": "webcam"}
+    found: list[dict[str, Any]] = []
+    truth = lie = 0
+    for number in range(200):
+        if number % 4 == 0:  # another scene
+            truth, lie = (int(x) for x in source.choice(10, 2, replace=False))
+        turned = [m for m, device in devices.items() if device and (40 <= number < 100 or number >= 150)]
+        there = [m for m in devices if number < 150 or m != "depth"]
+        said = {}
+        for modality in there:
+            if source.random() < 0.1:
+                continue
+            logits = source.standard_normal(10) * 0.5
+            logits[lie if modality in turned else truth] += 4
+            shares = np.exp(logits - logits.max())
+            said[modality] = (shares / shares.sum()).astype(np.float32).tolist()
+        forget = {80: "video", 120: "depth", 140: "audio"}.get(number)
+        found.append({"now": 0.7 * number, "opinions": said, "forget": forget})
+    return {"devices": devices, "moments": found}
+
+
 def _stream() -> list[dict[str, Any]]:
     """Return `events`, of which some windows are fused late, and one modality changes its sensor."""
     source = random.Random(4)  # noqa: S311 - test data
@@ -366,6 +401,7 @@ def _stream() -> list[dict[str, Any]]:
 def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Return what the runtime makes of `inputs`, as JSON has it, with the bundle in `folder`."""
     bundle, belief = Sines(folder), Belief(SPECS)
+    turning = Belief(asked["turns"]["devices"], asked["turns"]["devices"])
     picture = np.array(asked["picture"], np.uint8).reshape(37, 61, 3)
     answers = []
     for one in asked["embeddings"]:
@@ -389,6 +425,7 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
         "strange": [strange_of(one) for one in asked["breaks"]],
         "fused": [fused_of(one, bundle.manifest.task) for one in asked["fused"]],
         "beliefs": [noted(belief, **one) for one in asked["moments"]],
+        "turns": [noted(turning, **one) for one in asked["turns"]["moments"]],
         "stream": list(predicted(bundle, asked["stream"])),
         "learned": _learned(**asked["takes"]),
         "promise": bundle.manifest.calibration.promise,
@@ -399,8 +436,9 @@ def fused_of(case: Mapping[str, Any], task: Task) -> list[float]:
     """Return the probabilities of one case of `fused`."""
     opinions, lies = np.array(case["opinions"], np.float32), np.array(case["lies"])
     prior = np.array(case["prior"], np.float32) if case["prior"] else None
-    found: list[float] = fuse(opinions[:, None], lies[:, None], case["redundancy"], task, prior)[0].tolist()
-    return found
+    turned = {tuple(one["rows"]): np.array([one["lies"]]) for one in case["devices"]}
+    found = fuse(opinions[:, None], lies[:, None], case["redundancy"], task, prior, turned)[0]
+    return [float(chance) for chance in found]
 
 
 def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:

@@ -59,13 +59,13 @@ struct LiveSet {
     private let calibration: Calibration
     private var belief: Belief
     private var changed = false  // since the belief noted what is live
-    private var suspect: String?
+    private var suspects: [String] = []
 
     init(specs: [String: Spec], head: Head, calibration: Calibration) {
         self.specs = specs
         self.head = head
         self.calibration = calibration
-        belief = Belief(specs.keys.sorted())
+        belief = Belief(specs.keys.sorted()) { specs[$0]!.device }
     }
 
     /// Keep the embedding of a window that ended at `time` (s).
@@ -92,19 +92,20 @@ struct LiveSet {
         let opinions = zip(live, classes).map { modality, found in
             score(modality).map { doubted(found, known: $0) } ?? found
         }
+        let devices = carried(live.map { specs[$0]!.device }).map { Witness(rows: $0.rows, lies: belief.turned($0.device)) }
         var fused = fuse(
             classes, lies: live.map(belief.lies), redundancy: calibration.redundancy, multiClass: head.multiClass,
-            prior: calibration.prior ?? [])
+            prior: calibration.prior ?? [], witnesses: devices)
         let unfamiliar = near.filter { !live.contains($0) }
         let against = strange(unfamiliar, isFar: isFar, device: { specs[$0]!.device }).count
         if let known = known(live, strange: against) { fused = doubted(fused, known: known) }
         if familiar.isEmpty { return prediction(near, fused, .unfamiliar) }
         if head.multiClass && changed {
-            suspect = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
+            suspects = belief.note(Dictionary(uniqueKeysWithValues: zip(live, opinions)), at: now)
         }
         changed = false
         let unsure: Doubt = Set(opinions.map(top)).count > 1 ? .disagreement : .several
-        let trusted = live.count > 1 ? live.filter { $0 != suspect } : live
+        let trusted = live.count > 1 ? live.filter { !suspects.contains($0) } : live
         return prediction(trusted, fused, fused.max()! < calibration.threshold ? unsure : nil)
     }
 

@@ -102,7 +102,7 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
   });
 
   test("what one to four sensors say together, and seven", () => {
-    inputs.fused.forEach(({ opinions, lies, redundancy, prior }: any, i: number) => close(Array.from(fuse(opinions, lies, redundancy, bundle.head.task, prior)), expected.fused[i]));
+    inputs.fused.forEach(({ opinions, lies, redundancy, prior, devices }: any, i: number) => close(Array.from(fuse(opinions, lies, redundancy, bundle.head.task, prior, devices)), expected.fused[i]));
   });
 
   test("a head that is learned of takes", () => {
@@ -134,13 +134,16 @@ describe.each(["multi-class", "multi-label"])("%s", async (task) => {
   });
 
   test("the suspect, and how likely each sensor lies", () => {
-    const belief = new Belief(bundle.modalities);
-    inputs.moments.forEach(({ now, opinions, forget }: any, i: number) => {
-      if (forget) belief.forget(forget);
-      const { suspect, lies } = expected.beliefs[i];
-      expect(belief.note(new Map(Object.entries<number[]>(opinions)), now)).toEqual(suspect);
-      close(bundle.modalities.map((m) => belief.lies[m]), bundle.modalities.map((m) => lies[m]));
-    });
+    const { devices, moments } = inputs.turns;
+    const cases = [[new Belief(bundle.modalities), inputs.moments, expected.beliefs], [new Belief(Object.keys(devices), (m) => devices[m]), moments, expected.turns]] as const;
+    for (const [belief, given, wanted] of cases)
+      given.forEach(({ now, opinions, forget }: any, i: number) => {
+        if (forget) belief.forget(forget);
+        const { suspect, lies } = wanted[i];
+        expect(belief.note(new Map(Object.entries<number[]>(opinions)), now).join("+") || null).toEqual(suspect);
+        expect(Object.keys(belief.lies)).toEqual(Object.keys(lies));
+        close(Object.values(belief.lies), Object.values(lies));
+      });
   });
 
   test("predictions of sensors that come and go", () => {

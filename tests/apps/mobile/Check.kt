@@ -23,11 +23,16 @@ fun main(arguments: Array<String>) {
     val strange = cases.getJSONArray("breaks").objects().map { JSONArray(strangeOf(it)) }
     val belief = Belief(bundle.specs.keys.sorted())
     val beliefs = cases.getJSONArray("moments").objects().map { belief.noted(it, bundle.specs.keys) }
+    val turns = cases.getJSONObject("turns")
+    val devices = turns.getJSONObject("devices")
+    val names = devices.keys().asSequence().sorted().toList()
+    val turning = Belief(names, devices::getString)
+    val turned = turns.getJSONArray("moments").objects().map { turning.noted(it, names, "webcam") }
     println(
         JSONObject().put("ids", JSONArray(ids.map { JSONArray(it.toList()) }))
             .put("picture", JSONArray(fitted.map { it.toInt() and 255 }))
             .put("predictions", JSONArray(stream.predictions))
-            .put("strange", JSONArray(strange)).put("fused", JSONArray(fused)).put("beliefs", JSONArray(beliefs))
+            .put("strange", JSONArray(strange)).put("fused", JSONArray(fused)).put("beliefs", JSONArray(beliefs)).put("turns", JSONArray(turned))
             .put("failures", JSONObject(stream.failures as Map<*, *>))
     )
     stream.close()
@@ -43,7 +48,10 @@ private fun JSONArray.numbers() = DoubleArray(length()) { getDouble(it) }
 private fun fuseOf(case: JSONObject, multiClass: Boolean): DoubleArray {
     val opinions = case.getJSONArray("opinions").let { all -> (0 until all.length()).map { all.getJSONArray(it).numbers() } }
     val (lies, prior) = listOf(case.getJSONArray("lies").numbers(), case.getJSONArray("prior").numbers())
-    return fuse(opinions, lies.toList(), case.getDouble("redundancy"), multiClass, prior)
+    val devices = case.getJSONArray("devices").objects().map { one ->
+        Witness(one.getJSONArray("rows").numbers().map { it.toInt() }, one.getDouble("lies"))
+    }
+    return fuse(opinions, lies.toList(), case.getDouble("redundancy"), multiClass, prior, devices)
 }
 
 /** The strange sensors of one case of `vectors.breaks`. */
@@ -52,12 +60,13 @@ private fun strangeOf(case: JSONObject): List<String> {
     return strange(far.keys().asSequence().sorted().toList(), far::getBoolean, devices::getString)
 }
 
-/** The suspect of one moment, and what is believed of each modality after it. */
-private fun Belief.noted(moment: JSONObject, modalities: Set<String>): JSONObject {
+/** The suspect of one moment, and what is believed of each modality, and a device, after it. */
+private fun Belief.noted(moment: JSONObject, modalities: Collection<String>, device: String? = null): JSONObject {
     if (!moment.isNull("forget")) forget(moment.getString("forget"))
     val said = moment.getJSONObject("opinions").let { all -> all.keys().asSequence().associateWith { all.getJSONArray(it).numbers() } }
     val suspect = note(said, moment.getDouble("now"))
-    return JSONObject().put("suspect", suspect).put("lies", JSONObject(modalities.associateWith { lies(it) } as Map<*, *>))
+    val lies = modalities.associateWith { lies(it) } + listOfNotNull(device).associate { "device $it" to turned(it) }
+    return JSONObject().put("suspect", suspect.joinToString("+").ifEmpty { null }).put("lies", JSONObject(lies as Map<*, *>))
 }
 
 private fun Prediction?.json() =

@@ -20,16 +20,20 @@ struct Cases: Decodable {
         let devices: [String: String], far: [String: Bool]
     }
     struct Fused: Decodable {
-        let opinions: [[Double]], lies: [Double], redundancy: Double, prior: [Double]
+        let opinions: [[Double]], lies: [Double], redundancy: Double, prior: [Double], devices: [Witness]
     }
     struct Moment: Decodable {
         let now: Double, opinions: [String: [Double]], forget: String?
+    }
+    struct Turns: Decodable {
+        let devices: [String: String], moments: [Moment]
     }
     let captions: [String]
     let stream: [Event]
     let breaks: [Break]
     let fused: [Fused]
     let moments: [Moment]
+    let turns: Turns
     let picture: [UInt8]
 }
 
@@ -61,6 +65,7 @@ struct Answer: Encodable {
     let strange: [[String]]
     let fused: [[Double]]
     let beliefs: [Believed]
+    let turns: [Believed]
     let failures: [String: String]
     let targets: [String: String]
 }
@@ -154,21 +159,26 @@ let shape = bundle.specs["video"]!.shape
 let stream = Stream(bundle)
 for event in cases.stream { await stream.play(event) }
 let fused = cases.fused.map {
-    fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass, prior: $0.prior)
+    fuse($0.opinions, lies: $0.lies, redundancy: $0.redundancy, multiClass: bundle.head.multiClass, prior: $0.prior, witnesses: $0.devices)
 }
 let strangers = cases.breaks.map { one in
     strange(one.far.keys.sorted(), isFar: { one.far[$0]! }, device: { one.devices[$0]! })
 }
-var belief = Belief(bundle.specs.keys.sorted())
-let beliefs = cases.moments.map { moment in
-    if let left = moment.forget { belief.forget(left) }
-    let suspect = belief.note(moment.opinions, at: moment.now)
-    let lies = bundle.specs.keys.map { ($0, belief.lies($0)) }
-    return Believed(suspect: suspect, lies: Dictionary(uniqueKeysWithValues: lies))
+func noted(_ moments: [Cases.Moment], _ modalities: [String], _ devices: [String: String]) -> [Believed] {
+    var belief = Belief(modalities) { devices[$0] ?? "" }
+    return moments.map { moment in
+        if let left = moment.forget { belief.forget(left) }
+        let suspects = belief.note(moment.opinions, at: moment.now)
+        var lies = Dictionary(uniqueKeysWithValues: modalities.map { ($0, belief.lies($0)) })
+        for device in Set(devices.values) where !device.isEmpty { lies["device " + device] = belief.turned(device) }
+        return Believed(suspect: suspects.isEmpty ? nil : suspects.joined(separator: "+"), lies: lies)
+    }
 }
+let beliefs = noted(cases.moments, bundle.specs.keys.sorted(), [:])
+let turns = noted(cases.turns.moments, cases.turns.devices.keys.sorted(), cases.turns.devices)
 let answer = Answer(
     ids: cases.captions.map(bundle.ids),
     picture: fit(
         bgra: bgra, source: (height, width), stride: 4 * width, height: shape[2], width: shape[3]),
-    predictions: stream.predictions, strange: strangers, fused: fused, beliefs: beliefs, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
+    predictions: stream.predictions, strange: strangers, fused: fused, beliefs: beliefs, turns: turns, failures: stream.failures, targets: bundle.programs.mapValues(\.target))
 print(String(decoding: try JSONEncoder().encode(answer), as: UTF8.self))

@@ -100,9 +100,10 @@ def test_the_samples_do_what_the_runtime_does(sample: Sample, folder: Path) -> N
     for exact in ("ids", "strange"):
         assert answer[exact] == expected[exact]
     np.testing.assert_allclose(answer["fused"], expected["fused"], atol=1e-5)
-    for found, believed in zip(answer["beliefs"], expected["beliefs"], strict=True):
-        assert found.get("suspect") == believed["suspect"]
-        assert found["lies"] == pytest.approx(believed["lies"], abs=1e-5)
+    for case in ("beliefs", "turns"):
+        for found, believed in zip(answer[case], expected[case], strict=True):
+            assert found.get("suspect") == believed["suspect"]
+            assert found["lies"] == pytest.approx(believed["lies"], abs=1e-5)
 
     # Of a sample, a modality has one sensor, and each window is answered at once.
     stream = [event | {"sensor": "first", "late": False} for event in vectors["inputs"]["stream"]]

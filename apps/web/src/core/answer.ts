@@ -15,7 +15,7 @@ export interface Fused {
   heard: string[];
 }
 
-/** Return the answer of the sensors of a subset alone, by what a window of each says; one that `lies` lacks lies as any does. */
+/** Return the answer of the sensors of a subset alone, by what a window of each says; one that `lies` lacks, a sensor or a device (`whole`), lies as any does. */
 export function answer(classifier: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Opinion {
   return fused(classifier, evidence, subset, lies).opinion;
 }
@@ -28,7 +28,7 @@ export function fused({ labels, threshold, task, redundancy }: Classifier, evide
   if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), classes: nothing, ...heardOf(evidence, subset) };
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
-  const { probabilities, classes } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length);
+  const { probabilities, classes } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies);
   const found = Float32Array.from(probabilities);
   if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), classes: nothing, ...heardOf(evidence, subset) };
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));

@@ -58,7 +58,7 @@ export class Prediction extends Opinion {
     readonly evidence: ReadonlyMap<string, Evidence>,
     readonly opinions: ReadonlyMap<string, Opinion>,
     readonly audited: SubsetScore | null,
-    /** Of each modality with an opinion, the probability that its sensor lies, by the scenes before this one. */
+    /** Of each modality with an opinion and each device (`whole`), the probability that it lies, by the scenes before this one. */
     readonly lies: Record<string, number>,
     readonly unfamiliar: string[],
     readonly suspect: string | null,
@@ -109,7 +109,7 @@ export class LiveSet {
     this.classifier = sparing ? this.asked.sureFrom(sparing.threshold) : this.asked;
     this.prefixes = sparing ? prefixes(sparing.order) : [];
     this.steps = [];
-    this.belief = new Belief(Object.keys(this.bundle.specs).sort());
+    this.belief = new Belief(Object.keys(this.bundle.specs).sort(), (modality) => this.bundle.specs[modality].device);
     this.timeline = this.asked.task === "multi-class" ? new Timeline(this.asked.timeline, this.asked.labels) : null;
   }
 
@@ -216,8 +216,8 @@ export class LiveSet {
     const first = this.prefixes.map((one) => near.filter((modality) => one.includes(modality)));
     this.steps = first.map((some) => (some.length ? answer(classifier, evidence, some, lies) : null));
     const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
-    const suspect = this.suspect(opinions, unfamiliar, live, now);
-    const trusted = without(suspect === null ? [] : [suspect], live);
+    const suspects = this.suspects(opinions, unfamiliar, live, now);
+    const trusted = without(suspects, live);
     const embeddings = this.vectors(trusted);
     if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted, heard));
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
@@ -231,9 +231,9 @@ export class LiveSet {
       evidence,
       opinions,
       this.bundle.audited[nameOf(trusted)] ?? null,
-      of([...opinions.keys()].map((modality) => [modality, lies[modality]])),
+      of(Object.entries(lies).filter(([name]) => opinions.has(name) || !(name in this.bundle.specs))),
       unfamiliar,
-      suspect,
+      suspects.length ? nameOf(suspects) : null,
       of(fresh.map(({ modality, latency }) => [modality, latency])),
       of([...this.windows].map(([modality, ring]) => [modality, ring.dropped])),
       of([...this.windows].map(([modality, ring]) => [modality, ring.lost])),
@@ -244,12 +244,12 @@ export class LiveSet {
     );
   }
 
-  private suspect(opinions: Map<string, Opinion>, unfamiliar: string[], live: string[], now: number): string | null {
-    if (this.bundle.classifier.task === "multi-label") return null; // of several labels, none excludes another
+  private suspects(opinions: Map<string, Opinion>, unfamiliar: string[], live: string[], now: number): string[] {
+    if (this.bundle.classifier.task === "multi-label") return []; // of several labels, none excludes another
     const familiar = live.filter((modality) => !unfamiliar.includes(modality));
-    const suspect = this.belief.note(new Map(familiar.map((m) => [m, opinions.get(m)!.probabilities])), now);
-    for (const modality of live) this.suspected.note(modality, now, modality === suspect);
-    return suspect;
+    const suspects = this.belief.note(new Map(familiar.map((m) => [m, opinions.get(m)!.probabilities])), now);
+    for (const modality of live) this.suspected.note(modality, now, suspects.includes(modality));
+    return suspects;
   }
 
   private vectors(live: string[]): Map<string, Float32Array> {

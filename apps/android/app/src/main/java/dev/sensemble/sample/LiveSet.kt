@@ -51,9 +51,9 @@ class LiveSet(
     private class Entry(val embedding: FloatArray, val time: Double)
 
     private val entries = HashMap<String, Entry>()
-    private val belief = Belief(specs.keys.sorted())
+    private val belief = Belief(specs.keys.sorted()) { specs.getValue(it).device }
     private var changed = false // since the belief noted what is live
-    private var suspect: String? = null
+    private var suspects = emptyList<String>()
 
     /** Keep the embedding of a window that ended at `time` (s). */
     fun put(modality: String, embedding: FloatArray, time: Double) {
@@ -75,16 +75,18 @@ class LiveSet(
         if (live.isEmpty()) return prediction(near, DoubleArray(head.size) { 1.0 / head.size }, Doubt.UNFAMILIAR)
         val classes = live.associateWith { classes(it) }
         val opinions = classes.mapValues { (modality, found) -> score(modality)?.let { doubted(found, it) } ?: found }
-        var fused = fuse(classes.values.toList(), live.map { belief.lies(it) }, calibration.redundancy, head.multiClass, calibration.prior)
+        val devices = carried(live.map { specs.getValue(it).device }).map { (device, rows) -> Witness(rows, belief.turned(device)) }
+        val lies = live.map { belief.lies(it) }
+        var fused = fuse(classes.values.toList(), lies, calibration.redundancy, head.multiClass, calibration.prior, devices)
         val unfamiliar = near - live.toSet()
         val against = strange(unfamiliar, ::isFar) { specs.getValue(it).device }.size
         known(live, against)?.let { fused = doubted(fused, it) }
         if (familiar.isEmpty()) return prediction(near, fused, Doubt.UNFAMILIAR)
-        if (head.multiClass && changed) suspect = belief.note(opinions, now)
+        if (head.multiClass && changed) suspects = belief.note(opinions, now)
         changed = false
         val isApart = opinions.values.distinctBy { it.top() }.size > 1
         val unsure = if (isApart) Doubt.DISAGREEMENT else Doubt.SEVERAL
-        val trusted = live.filter { it != suspect }.ifEmpty { live }
+        val trusted = live.filter { it !in suspects }.ifEmpty { live }
         return prediction(trusted, fused, unsure.takeIf { fused.max() < calibration.threshold })
     }
 
