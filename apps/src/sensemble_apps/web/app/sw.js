@@ -1,5 +1,5 @@
-const VERSION = "c1e3ab4674d4";
-const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-DLwZa0Dm.js","assets/in_worker-Cy593l8E.js","assets/index-D0Hvi2wB.css","assets/index-DCJJZIsm.js","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-CDyi4KL0.js","assets/worker-D_juuPyx.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "1c3460dff1f0";
+const FILES = ["./","app.webmanifest","assets/capture-BDfHWMAO.js","assets/encode-h9Cfitad.js","assets/in_worker-Cy593l8E.js","assets/index-BSQ7knvB.js","assets/index-D0Hvi2wB.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser--Gu5Q8JM.js","assets/worker-Cz4tHlF_.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
