@@ -355,7 +355,7 @@ class Belief:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Found:
-    """Who lies: each of n modalities by itself, [n], by itself or with its device, [n], and each device."""
+    """Chances to lie: of n modalities by themselves, [n], also with their devices, [n], and of devices."""
 
     lies: Floats
     lying: Floats
