@@ -118,13 +118,12 @@ def filmed(page: Page) -> Iterator[Image.Image]:
 
 
 def act(page: Page, what: str, condition: str) -> None:
-    """Do to the camera what a person would."""
+    """Do to the camera what a person would, without scrolling: the picture and its word stay in sight."""
     if what == "condition":
-        page.locator(f"[data-modality=video] [data-condition='{condition}:5']").click()
-        page.evaluate("document.activeElement.blur()")
+        page.locator(f"[data-modality=video] [data-condition='{condition}:5']").dispatch_event("click")
     else:
         name = "Unplug camera" if what == "unplug" else "Plug back camera"
-        page.get_by_role("button", name=name, exact=True).click()
+        page.get_by_role("button", name=name, exact=True).dispatch_event("click")
 
 
 if __name__ == "__main__":
