@@ -13,10 +13,13 @@ def percent_within(value: float, interval: Interval) -> str:
     """Write a fraction in per cent, without the sign.
 
     It has whole points; tenths if the interval is narrower than two points, hundredths if narrower than 0.2.
+    What is nearly all is not written as all: 99.6, not 100.
     """
     width = interval.high - interval.low
     digits = 0 if width >= 0.02 else 1 if width >= 0.002 else 2
     text = f"{100 * value:.{digits}f}"
+    if text == "100" and value < 1:
+        text = f"{min(100 * value, 99.9):.1f}"
     return text.removeprefix("-") if float(text) == 0 else text
 
 
