@@ -222,3 +222,15 @@ def test_a_long_background_is_a_stream_until_it_is_deleted_or_gets_a_label(tmp_p
     assert {one.split for one in read_streams(tmp_path)} == {"calibrate"}
     delete_take(tmp_path, takes[0])
     assert read_streams(tmp_path) == ()
+
+
+def test_a_stream_goes_where_its_take_goes_and_survives_a_line_that_breaks_off(tmp_path: Path) -> None:
+    long_background(tmp_path, "calibrate")
+    moved = {example.id: "eval" for example in read_dataset(tmp_path).background("calibrate")}
+    set_splits(tmp_path, moved)
+    assert {one.split for one in read_streams(tmp_path)} == {"eval"}
+    with (tmp_path / "streams.jsonl").open("a") as file:
+        file.write('{"id": "0000')  # a power cut
+    assert len(read_streams(tmp_path)) == 2
+    long_background(tmp_path, "calibrate")
+    assert [one.split for one in read_streams(tmp_path)] == ["eval", "eval", "calibrate", "calibrate"]

@@ -64,7 +64,7 @@ def read_streams(folder: Path | str) -> tuple[Stream, ...]:
     """Return the streams of a folder, none without `streams.jsonl`; files must exist, but are not opened.
 
     A bad line raises BadDataError ("FILE:LINE: reason"), as does a group that an example or a stream of
-    another split has.
+    another split has. A last line that breaks off, as a power cut leaves it, is skipped.
     """
     folder = Path(folder)
     path = folder / FILE_NAME
@@ -79,6 +79,8 @@ def read_streams(folder: Path | str) -> tuple[Stream, ...]:
                     stream = _stream(Fields(line), number, parser)
                     _check_new(stream, found, groups)
                 except BadDataError as error:
+                    if line[-1:] not in b"\n}":  # it breaks off
+                        break
                     raise BadDataError(f"{path}:{number}: {error}") from error
                 found[stream.id] = stream
     except FileNotFoundError:

@@ -10,7 +10,8 @@ from pathlib import Path
 from sensemble_sensors.durable import lock, sync_folder, write
 from sensemble_sensors.errors import BadDataError, RecordingError
 from sensemble_sensors.lines import Fields, numbered
-from sensemble_sensors.media.dataset import label_names
+from sensemble_sensors.media.dataset import group_names, label_names
+from sensemble_sensors.media.streams import FILE_NAME as STREAMS
 from sensemble_sensors.recording.header import EVENTS, INDEX
 
 # Maps a line to its new fields: the same ones to keep it, None to remove it.
@@ -48,13 +49,26 @@ def edit_index(folder: Path | str, change: Edit, name: str = INDEX) -> None:
 
 
 def set_splits(folder: Path | str, splits: Mapping[str, str]) -> None:
-    """Put examples into the splits given by id; others stay where they are. Raises as `edit_index`."""
+    """Put examples into the splits given by id; others stay where they are. Raises as `edit_index`.
+
+    The streams of a group go with its examples: a group is in one split.
+    """
+    groups: dict[str, str] = {}
 
     def moved(line: Fields) -> Mapping[str, object]:
         name = line.string("id")
-        return line.values | {"split": splits[name]} if name in splits else line.values
+        if name not in splits:
+            return line.values
+        groups.update(dict.fromkeys(group_names(line), splits[name]))
+        return line.values | {"split": splits[name]}
+
+    def followed(line: Fields) -> Mapping[str, object]:
+        found = [groups[group] for group in group_names(line) if group in groups]
+        return line.values | {"split": found[0]} if found else line.values
 
     edit_index(folder, moved)
+    if (Path(folder) / STREAMS).exists():
+        edit_index(folder, followed, STREAMS)
 
 
 def rename_label(folder: Path, label: str, new: str) -> None:

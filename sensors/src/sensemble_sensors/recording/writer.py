@@ -352,6 +352,8 @@ def _prepare(folder: Path, form: Form, declared: Mapping[str, Modality]) -> tupl
             takes = _repaired(folder / EVENTS, lambda line: line.integer("take", 1, TAKES))
             examples = _repaired(folder / INDEX, lambda line: segment_number(line.string("id")))
             _check_form(folder, examples, form)
+            if (folder / STREAMS).exists():
+                repair(folder / STREAMS)
             write_modalities(folder, declared)
             create_folder(folder / SEGMENTS)
             for half in (folder / SEGMENTS).glob("*.partial"):
