@@ -159,16 +159,17 @@ def fuse(
     if prior is None:
         prior = np.full(opinions.shape[-1], 1 / opinions.shape[-1])
     for size, group in groupby(reversed(subsets.places(n)), len):  # the whole set first, so that it wins ties
-        logs = _logs(opinions, lies, size**-redundancy, prior) if size > 1 else opinions
-        for part in group:
-            if size == 1:
-                own = _alone(part[0], opinions, lies, turned)
-            else:
-                sums = _joined(logs, part, turned, prior) + np.log(prior)
-                odds = np.exp(sums - sums.max(axis=-1, keepdims=True))
-                own = odds / odds.sum(axis=-1, keepdims=True)
-            if n == 1:
-                return own
+        parts = list(group)
+        if size == 1:
+            believed = np.stack([_alone(row, opinions, lies, turned) for (row,) in parts])
+        else:
+            logs = _logs(opinions, lies, size**-redundancy, prior)
+            sums = np.stack([_joined(logs, part, turned, prior) for part in parts]) + np.log(prior)
+            odds = np.exp(sums - sums.max(axis=-1, keepdims=True))
+            believed = odds / odds.sum(axis=-1, keepdims=True)
+        if n == 1:
+            return np.asarray(believed[0])
+        for part, own in zip(parts, believed, strict=True):
             rest = [row for row in range(n) if row not in part]
             agreed = (tops[rest] == own.argmax(axis=-1)).all(axis=0)
             surer = agreed & (own.max(axis=-1) > best.max(axis=-1))
