@@ -8,6 +8,9 @@ PACKAGE is the downloaded archive: the accelerometer and gyroscope of a phone at
 window and has the label of all its rows; without one, it is unlabelled. Every third person, from number THIRD
 (0, 1 or 2) on, is `eval`, the others are `train`.
 
+`streams.jsonl` has what the recordings show between the stretches that nobody labelled, in which people walk
+and stand, too: activities are spans, and the transitions from one posture to another none of the classes.
+
 The package keeps its tables in a pickle. It is read without pandas, by an unpickler that knows numpy's arrays
 and nothing else: whatever else the pickle names becomes a record that keeps its state.
 """
@@ -20,6 +23,7 @@ import pickle
 import sys
 import tarfile
 from collections import Counter
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +105,12 @@ def columns(frame: Record) -> NDArray[np.float64]:
     return np.vstack([numbers, label]).T
 
 
+def runs(values: NDArray[np.float64]) -> list[tuple[float, int, int]]:
+    """Return each run of equal values [T]: the value, where it begins and where it ends."""
+    bounds = [0, *(np.flatnonzero(np.diff(values)) + 1).tolist(), len(values)]
+    return [(float(values[begin]), begin, end) for begin, end in pairwise(bounds)]
+
+
 def main(package: Path, out: Path, steps: int = 128, third: int = 0) -> None:
     (out / "media").mkdir(parents=True)
     modalities = {
@@ -114,13 +124,25 @@ def main(package: Path, out: Path, steps: int = 128, third: int = 0) -> None:
     }
     (out / "modalities.json").write_text(json.dumps(modalities, indent=1))
     counts: Counter[tuple[str, ...]] = Counter()
-    with (out / "index.jsonl").open("w") as index:
+    with (out / "index.jsonl").open("w") as index, (out / "streams.jsonl").open("w") as streams:
         for number, (person, recordings) in enumerate(sorted(tables(package).items())):
             split = "eval" if number % 3 == third else "train"
             for take, rows in enumerate(recordings):
                 files = {name: f"media/{person:02}-{take}.{name}.npy" for name in SERIES}
                 for i, file in enumerate(files.values()):
                     np.save(out / file, rows[:, 3 * i : 3 * i + 3].astype(np.float32))
+                for known, begin, end in runs((rows[:, 6] > 0).astype(float)):
+                    if known:
+                        stream = {"id": f"{person}-{take}@{begin}", "split": split, "group": str(person)}
+                        names = {name: f"media/{person:02}-{take}@{begin}.{name}.npy" for name in SERIES}
+                        for i, file in enumerate(names.values()):
+                            np.save(out / file, rows[begin:end, 3 * i : 3 * i + 3].astype(np.float32))
+                        spans = [
+                            [first / RATE, last / RATE, LABELS[int(number) - 1]]
+                            for number, first, last in runs(rows[begin:end, 6])
+                            if number <= len(LABELS)
+                        ]
+                        print(json.dumps(stream | names | {"spans": spans}), file=streams)
                 for at in range(0, len(rows) - steps + 1, steps // 2):
                     (seen, *others) = np.unique(rows[at : at + steps, 6]).astype(int).tolist()
                     known = not others and 1 <= seen <= len(LABELS)

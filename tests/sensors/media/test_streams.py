@@ -132,6 +132,24 @@ def test_a_bad_line_is_reported_with_file_line_and_reason(tmp_path: Path, line: 
     assert "\n" not in str(error.value)
 
 
+def test_streams_follow_their_people_into_a_calibrate_that_is_drawn(tmp_path: Path) -> None:
+    people = [f"p{i}" for i in range(24)]
+    write_streams(tmp_path, *(GOOD | {"id": who, "split": "train", "group": who} for who in people))
+    write_index(
+        tmp_path,
+        *(
+            {"id": f"{who}-{i}", "split": "train", "labels": ["two"], "text": "two", "group": who}
+            for who in people
+            for i in range(2)
+        ),
+    )
+    dataset, streams = read_dataset(tmp_path), read_streams(tmp_path)
+    assert dataset.drawn
+    for split in ("train", "calibrate"):
+        drawn = {example.group for example in dataset.split(split)}
+        assert {group for one in streams if one.split == split for group in one.groups} == drawn
+
+
 def test_a_stream_of_one_split_that_is_an_example_of_another_leaks(tmp_path: Path) -> None:
     write_streams(tmp_path, GOOD | {"split": "train"}, GOOD | {"id": "b", "split": "train"})
     write_index(tmp_path, {"id": "x", "split": "eval", "labels": ["two"], "audio": "a.wav", "end": 1})

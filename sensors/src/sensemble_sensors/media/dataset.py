@@ -166,10 +166,15 @@ def read_dataset(folder: Path | str, *, skip_bad: bool = False) -> Dataset:
             f"{folder / 'index.jsonl'}: no good example; "
             + (f"the first bad line is {skipped[0]}" if skipped else "it needs a line for each")
         )
+    examples, drawn = divided(folder, examples)
+    return Dataset(folder, examples, skipped, drawn, read_modalities(folder))
+
+
+def divided(folder: Path, examples: tuple[Example, ...]) -> tuple[tuple[Example, ...], bool]:
+    """Group the examples of an index, draw `calibrate` if it is missing, and tell whether it was drawn."""
     examples = _grouped(folder, examples)
     chosen = draw(examples)
-    examples = tuple(replace(e, split="calibrate") if e.id in chosen else e for e in examples)
-    return Dataset(folder, examples, skipped, bool(chosen), read_modalities(folder))
+    return tuple(replace(e, split="calibrate") if e.id in chosen else e for e in examples), bool(chosen)
 
 
 def _grouped(folder: Path, examples: tuple[Example, ...]) -> tuple[Example, ...]:

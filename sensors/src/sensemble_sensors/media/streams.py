@@ -2,14 +2,14 @@
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from heapq import merge
 from pathlib import Path
 
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.lines import MAX_SECONDS, Fields, numbered, opened
-from sensemble_sensors.media.dataset import Example, IndexParser, group_names, read_index
+from sensemble_sensors.media.dataset import Example, IndexParser, divided, group_names, read_index
 from sensemble_sensors.media.spans import Span, checked, read_spans
 from sensemble_sensors.media.splits import SPLITS, GroupSplits
 from sensemble_sensors.sensor import Sample
@@ -63,20 +63,23 @@ class Stream:
 def read_streams(folder: Path | str) -> tuple[Stream, ...]:
     """Return the streams of a folder, none without `streams.jsonl`; files must exist, but are not opened.
 
-    A bad line raises BadDataError ("FILE:LINE: reason"), as does a group that an example or a stream of
-    another split has. A last line that breaks off, as a power cut leaves it, is skipped.
+    Where `calibrate` is drawn from the examples of `train`, streams of its groups go along. A bad line raises
+    BadDataError ("FILE:LINE: reason"), as does a group that an example or a stream of another split has. A
+    last line that breaks off, as a power cut leaves it, is skipped.
     """
     folder = Path(folder)
     path = folder / FILE_NAME
     found: dict[str, Stream] = {}
     try:
         with opened(path) as file:
-            groups, parser = _groups_of_examples(folder), IndexParser(folder, STREAM_FIELDS)
+            (groups, drawn), parser = _groups_of_examples(folder), IndexParser(folder, STREAM_FIELDS)
             for number, line in numbered(file):
                 if line.isspace():
                     continue
                 try:
                     stream = _stream(Fields(line), number, parser)
+                    if stream.split == "train" and not drawn.isdisjoint(stream.groups):
+                        stream = replace(stream, split="calibrate")
                     _check_new(stream, found, groups)
                 except BadDataError as error:
                     if line[-1:] not in b"\n}":  # it breaks off
@@ -90,14 +93,17 @@ def read_streams(folder: Path | str) -> tuple[Stream, ...]:
     return tuple(found.values())
 
 
-def _groups_of_examples(folder: Path) -> GroupSplits:
-    groups = GroupSplits()
+def _groups_of_examples(folder: Path) -> tuple[GroupSplits, frozenset[str]]:
+    """Return the split of each group of labelled examples, and the groups that were drawn for `calibrate`."""
+    groups, drawn = GroupSplits(), set[str]()
     if (folder / "index.jsonl").exists():
-        for example in read_index(folder, skip_bad=True)[0]:
+        examples, is_drawn = divided(folder, read_index(folder, skip_bad=True)[0])
+        for example in examples:
             if example.labels or example.background:
                 for group in example.groups:
                     groups.add(group, example.split, f"line {example.line} of index.jsonl")
-    return groups
+                drawn.update(example.groups if is_drawn and example.split == "calibrate" else ())
+    return groups, frozenset(drawn)
 
 
 def _check_new(stream: Stream, found: Mapping[str, Stream], groups: GroupSplits) -> None:
