@@ -22,7 +22,14 @@ from sensemble_runtime.bundle.manifest import (
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.prediction import Doubt
 from sensemble_runtime.record.writer import RecordedAnswer, RecordWriter, fingerprint
-from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, SubsetScore
+from sensemble_runtime.scores import (
+    CLEAN,
+    ConditionScore,
+    CurvePoint,
+    Estimate,
+    StreamScore,
+    SubsetScore,
+)
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 
@@ -133,6 +140,15 @@ def write_audit(folder: Path, n: int = 400) -> None:
         records.add_answers(run, _answers(found, n))
         records.add_scores(run, scores, dict.fromkeys(scores, 0.1), estimates)
         records.end(run)
+        run = records.begin("streams", bundle, made.provenance.dataset, "eval")  # type: ignore[arg-type]
+        records.add_streams(run, map(_stream_score, found, found.values()))
+        records.end(run)
+
+
+def _stream_score(name: str, share: float) -> StreamScore:
+    curve = [CurvePoint(5.0 - at, share * at / 6, 2.0**at - 1) for at in range(6)]
+    found, rates = (share / 2, share / 2 - 0.1, share / 2 + 0.1), (2, 1, 1.0, 0.1, 3.6)
+    return StreamScore(name, "", 2.0, 90, *found, *rates, 0.4, 1.2, 0.93, 0.9, tuple(curve))
 
 
 def _answers(scores: Mapping[str, float], n: int) -> Iterator[RecordedAnswer]:

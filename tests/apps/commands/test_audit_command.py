@@ -153,6 +153,34 @@ def test_streams_are_audited_and_judged(
     assert "mistaken/h" in printed
 
 
+def test_streams_are_recorded_listed_and_drawn(
+    demo: DemoRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, data = shutil.copytree(demo.folder, tmp_path / "run"), shutil.copytree(demo.data, tmp_path / "data")
+    line = {"id": "s", "split": "eval", "spans": [[0.2, 0.8, "one"]], "audio": "eval-one-0.mkv"}
+    (data / "streams.jsonl").write_text(json.dumps(line | {"video": "eval-one-0.mkv"}) + "\n")
+    contents = read_manifest(run / "bundle" / "manifest.json")
+    timeline = TimelineCalibration(3.2, 1.0, {}, 1.0, {"audio+video": SetThreshold(-20.0, 0.5, 0, 1.0)})
+    fitted = replace(contents, calibration=replace(contents.calibration, timeline=timeline))
+    write_manifest(fitted, run / "bundle" / "manifest.json")
+    record = str(run / "audit.sqlite")
+    audit = ["audit", str(run / "bundle"), "--data", str(demo.data), "--record", record]
+    assert main(audit) == 0
+    assert main(["audit", str(run / "bundle"), "--data", str(data), "--record", record, "--streams"]) == 0
+    capsys.readouterr()
+    assert main(["history", record]) == 0
+    assert "Streams: " in capsys.readouterr().out
+    assert main(["history", record, "--json"]) == 0
+    *_, heard = json.loads(capsys.readouterr().out)["runs"]
+    assert (heard["kind"], heard["dataset"], heard["split"]) == ("streams", "data", "eval")
+    assert {one["subset"] for one in heard["streams"]} == {"audio", "video", "audio+video"}
+    assert main(["report", str(run)]) == 0
+    page = (run / "report.html").read_text()
+    assert "Whole recordings of data, split eval" in page
+    assert "Promised to 6 false events an hour, not 1: 0.5 of the 3 hours needed" in page
+    assert "Found against false events an hour" in page
+
+
 def test_sensors_that_sleep_are_audited_recorded_and_reported(
     demo: DemoRun, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -78,7 +78,7 @@ def test_it_says_what_confidence_is_worth(audited: RunContents) -> None:
     assert "camera 64 64 100 0.0 100 0.0" in page.text, "never sure, and every right answer is held back"
     assert "says 95\N{NO-BREAK SPACE}%: right 54\N{NO-BREAK SPACE}% of 400 (49 to 59)" in html
     figures = [attributes for tag, attributes in page.tags if tag == "svg"]
-    assert len(figures) == 7
+    assert len(figures) == 8, "of streams, and of each set of sensors"
 
 
 def test_it_says_which_classes_it_takes_for_which(audited: RunContents) -> None:

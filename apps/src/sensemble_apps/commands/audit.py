@@ -1,6 +1,7 @@
 """`sensemble audit`: score a bundle with every set of its sensors."""
 
 from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -14,6 +15,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.reader import read_moments, read_runs
+from sensemble_runtime.record.writer import RecordWriter
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.modalities import read_modalities
@@ -120,9 +122,7 @@ def main(arguments: Audit) -> None:
 
 
 def _audit_streams(arguments: Audit) -> None:
-    if other := next(
-        (o for o in ("record", "template", "unknown", "subsets", "sparing") if getattr(arguments, o)), ""
-    ):
+    if other := next((o for o in ("template", "unknown", "subsets", "sparing") if getattr(arguments, o)), ""):
         raise InputError(f"--{other}: is of examples; leave it out with --streams")
     modalities = sorted(read_manifest(arguments.bundle / FILE_NAME).specs)
     by_word = gate_verdict.modalities_by_word(modalities)
@@ -132,14 +132,20 @@ def _audit_streams(arguments: Audit) -> None:
     asked = parse_conditions(",".join(arguments.conditions or ()) or ALL, bundle.specs)
     single = [one for one in asked if isinstance(one, Applied)]  # not of a device as a whole
     chosen = [one for one in read_streams(arguments.data) if one.split == arguments.split]
-    with progress("Auditing") as advance:
+    with ExitStack() as stack:  # a record that cannot be written is known before anything is encoded
+        records = stack.enter_context(RecordWriter(arguments.record)) if arguments.record else None
+        name = arguments.data.resolve().name
+        run = records.begin("streams", bundle, name, arguments.split) if records else 0
         scores = audit_streams(
             bundle,
             chosen,
             declared=read_modalities(arguments.data),
             conditions=[] if arguments.conditions is None else single,
-            progress=advance,
+            progress=stack.enter_context(progress("Auditing")),
         )
+        if records:
+            records.add_streams(run, scores)
+            records.end(run)
     verdicts = [(one, stream_gate.line(one)) for one in stream_gate.judge(criteria, scores)]
     if arguments.json:
         said = {"streams": stream_table.to_json(scores)}

@@ -11,8 +11,16 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from sensemble_runtime import subsets
-from sensemble_runtime.record.reader import RecordedEvent, Run, read_events, read_moments, read_runs
+from sensemble_runtime.record.reader import (
+    RecordedEvent,
+    Run,
+    read_events,
+    read_moments,
+    read_runs,
+    read_stream_scores,
+)
 from sensemble_runtime.record.retention import TRIMMED
+from sensemble_runtime.scores import StreamScore
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import INTERVAL, ends, examples, percent_within
@@ -22,6 +30,7 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.integrations.heartbeats import recorded
 from sensemble_apps.options import Common, File, OptionalOut, Positional
 from sensemble_apps.running.view_events import event_as_json, event_line, shown_event
+from sensemble_apps.tables import stream_table
 from sensemble_apps.tables.heartbeats import write_heartbeats
 
 LiveSince = tuple[float, tuple[str, ...]]
@@ -39,7 +48,7 @@ class Presence:
 
 @dataclass(frozen=True)
 class RecordSummary:
-    """The summary of a session or an audit.
+    """The summary of a session or an audit, with the scores of one of streams.
 
     Attributes:
         seconds: its length; without an end, to the last event or prediction.
@@ -53,6 +62,7 @@ class RecordSummary:
     gap: float
     modalities: dict[str, Presence]
     events: list[RecordedEvent]
+    streams: list[StreamScore]
 
     def to_json(self) -> dict[str, Any]:
         """Return it as in `docs/reference/output.md`."""
@@ -120,6 +130,7 @@ def summarize(run: Run, record: Path) -> RecordSummary:
         max(gap, end - last),
         _presences(since, live_sets, end),
         [event for event in events if event.kind != "live"],
+        read_stream_scores(record, run.id),
     )
 
 
@@ -144,10 +155,13 @@ def _show(summary: RecordSummary, console: Console) -> None:
     began = datetime.fromtimestamp(run.began).astimezone().isoformat(sep=" ", timespec="seconds")
     end = "" if run.ended is not None else ", without an end"
     console.print(f"{run.kind} {run.id}, {began}, {summary.seconds:.1f} s{end}", style="bold")
-    of = f" on {data_title(run.dataset, run.split)}" if run.kind == "audit" else ""
+    of = "" if run.kind == "session" else f" on {data_title(run.dataset, run.split)}"
     console.print(f"bundle {run.bundle[:12]}{of}", style="dim")
     if run.kind == "audit":
         console.print(_table(("live", "score, %", INTERVAL, "examples"), _scores(run)))
+    elif run.kind == "streams":
+        if summary.streams:  # it was not interrupted
+            console.print(stream_table.streams(summary.streams))
     else:
         console.print(
             _table(("live", "predictions"), ((_set(s), str(n)) for s, n in summary.predictions.items()))

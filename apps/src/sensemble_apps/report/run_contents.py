@@ -17,6 +17,7 @@ from sensemble_runtime.bundle import signature
 from sensemble_runtime.bundle.manifest import FILE_NAME, Manifest
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.record.writer import fingerprint
+from sensemble_runtime.scores import StreamScore
 from sensemble_sensors.media.dataset import Example, read_dataset
 
 from sensemble_apps.console import wording
@@ -55,6 +56,7 @@ class RunContents:
         session: the costs of a replay in real time (`RunSummary.to_json`); None where none was timed.
         verdicts: of each criterion that was required.
         examples: by id, those to show among the mistakes.
+        streams, heard: as of `Audits`.
     """
 
     title: str
@@ -67,6 +69,8 @@ class RunContents:
     session: Mapping[str, Any] | None = None
     verdicts: Verdicts = ()
     examples: Mapping[str, Example] = field(default_factory=dict)
+    streams: Sequence[StreamScore] = ()
+    heard: str = ""
 
 
 def of_experiment(run: Path) -> ExperimentContents:
@@ -115,6 +119,8 @@ def of_run(
         session=_settings(run / SESSION) or None,
         verdicts=_verdicts(manifest, measured.result, require),
         examples={one.id: one for one in read_dataset(data).split(EVALUATED)} if data else {},
+        streams=measured.streams,
+        heard=measured.heard,
     )
 
 

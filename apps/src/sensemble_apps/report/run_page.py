@@ -12,7 +12,7 @@ from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.reliability import Bin, Outcomes, Reliability
 from sensemble_runtime.auditing.robustness import Matrix
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.scores import CLEAN, ConditionScore, SparingScore, SubsetScore
+from sensemble_runtime.scores import CLEAN, ConditionScore, SparingScore, StreamScore, SubsetScore
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.kinds.conditions.condition import GAPS, SEVERITIES
 
@@ -25,7 +25,7 @@ from sensemble_apps.report.mistakes import mistakes
 from sensemble_apps.report.run_contents import RunContents, amount
 from sensemble_apps.report.svg import BARS, GRID, INK, SERIES
 from sensemble_apps.report.verdict import verdict
-from sensemble_apps.tables import unknown_table
+from sensemble_apps.tables import stream_table, unknown_table
 from sensemble_apps.tables.audit_table import additions, flaws
 from sensemble_apps.tables.condition_table import Grid, grids, sensors, sentences
 from sensemble_apps.tables.costs import EncoderCosts, encoder_costs
@@ -58,6 +58,7 @@ def render(contents: RunContents, made: datetime) -> str:
         for name, some in outcomes.items()
     ]
     curves = _gaps(audit.conditions)
+    heard = _curves(contents.streams)
     return page_template.render(
         "report.html.j2",
         contents=contents,
@@ -85,6 +86,11 @@ def render(contents: RunContents, made: datetime) -> str:
         unknown_columns=unknown_table.COLUMNS,
         unknown_caption=unknown_table.CAPTION,
         sparing_curve=_sparing_curve(audit.sparing) if audit.sparing else "",
+        stream_columns=stream_table.columns(contents.streams),
+        streams=[(stream_table.title(one), stream_table.cells(one)) for one in contents.streams],
+        stream_amount=stream_table.amount(contents.streams) if contents.streams else "",
+        stream_legend=svg.legend(heard),
+        stream_curves=_stream_curves(heard) if heard else "",
         condition_sentences=list(sentences(audit.conditions, audit.metric)),
         sensor_title=wording.sensor_title,
         split=EVALUATED,
@@ -253,6 +259,44 @@ def _sparing_curve(score: SparingScore) -> str:
         f"{title}: right {percent(p.right)} % for {percent(p.spent)} %" for title, p in points
     )
     return svg.draw("sparing", "Right answers by what is spent", described, paint)
+
+
+def _curves(scores: Sequence[StreamScore]) -> dict[str, StreamScore]:
+    """Return the scores that are drawn, by title: of all sensors and of each alone, undegraded."""
+    clean = {one.subset: one for one in scores if not one.condition and one.found is not None}
+    every = max(clean, key=lambda name: name.count("+"), default="")
+    drawn = dict.fromkeys((every, *(name for name in clean if "+" not in name)))
+    return {stream_table.title(clean[name]): clean[name] for name in drawn if name}
+
+
+def _stream_curves(scores: Mapping[str, StreamScore]) -> str:
+    """Draw what is found against false events an hour, a line for each set; a marker is where it ships."""
+
+    def paint(axes: Axes) -> None:
+        for place, one in enumerate(scores.values()):
+            look = svg.look(place)
+            axes.plot(
+                [point.false_per_hour for point in one.curve],
+                [100 * (point.found or 0.0) for point in one.curve],
+                color=look["color"],
+                linewidth=1.8,
+                zorder=2 - place / 100,
+            )
+            axes.plot([one.false_per_hour], [100 * (one.found or 0.0)], markersize=8, zorder=3, **look)
+        axes.set_xscale("symlog", linthresh=1)
+        axes.set_xticks([0, 1, 10, 100, 1000], ["0", "1", "10", "100", "1,000"])
+        axes.set_xlim(-0.05, max(100, 1.5 * max(one.false_per_hour for one in scores.values())))
+        axes.set_ylim(0, 103)
+        axes.set_xlabel("false events an hour")
+        axes.set_ylabel("found, %")
+        axes.grid()
+
+    described = "; ".join(
+        f"{title}: found {percent(one.found)} % at {one.false_per_hour:.1f} an hour as shipped, of the curve "
+        + ", ".join(f"{percent(point.found)} % at {point.false_per_hour:.1f}" for point in one.curve)
+        for title, one in scores.items()
+    )
+    return svg.draw("streams", "Found against false events an hour", described, paint)
 
 
 def _cell(one: ConditionScore | None) -> tuple[float, str] | None:

@@ -13,10 +13,11 @@ from sensemble_runtime.record.reader import (
     read_data,
     read_runs,
     read_sparing,
+    read_stream_scores,
     read_unknown,
 )
 from sensemble_runtime.record.writer import fingerprint
-from sensemble_runtime.scores import SubsetScore
+from sensemble_runtime.scores import StreamScore, SubsetScore
 from sensemble_sensors.errors import BadDataError
 from sensemble_sensors.media.content import contents, data_digest
 from sensemble_sensors.media.dataset import read_dataset
@@ -35,12 +36,15 @@ class Audits:
         others: other data that the bundle was audited on, in words; its scores do not compare.
         unchanged: the examples are those of the run's data as they are now; None where the data is not here.
         ended: the end of the last, in seconds since 1970.
+        streams: the scores of the last complete audit of streams, which are of `heard`, in words.
     """
 
     result: AuditResult | None = None
     others: tuple[str, ...] = ()
     unchanged: bool | None = None
     ended: float = 0.0
+    streams: tuple[StreamScore, ...] = ()
+    heard: str = ""
 
     @property
     def scores(self) -> dict[str, SubsetScore]:
@@ -56,7 +60,8 @@ def audits(run: Path) -> Audits:
     shipped = read_manifest(manifest)
     bundles = {fingerprint(run / BUNDLE), *(shipped.provenance.extends or ())}
     evaluated = (shipped.provenance.dataset, EVALUATED)
-    audited = [r for r in read_runs(record) if r.kind == "audit" and r.bundle in bundles and r.ended]
+    complete = [r for r in read_runs(record) if r.bundle in bundles and r.ended]
+    audited = [r for r in complete if r.kind == "audit"]
     # A name is not enough: another folder may have it, and an index may have lost lines.
     named = {r.id: read_data(record, r.id) for r in audited if (r.dataset, r.split) == evaluated}
     now = _data_now(run, shipped)
@@ -72,13 +77,21 @@ def audits(run: Path) -> Audits:
     degraded = [scores for r in own if (scores := read_conditions(record, r.id))]
     strange = [found for r in own if (found := read_unknown(record, r.id))]
     spared = [score for r in own if (score := read_sparing(record, r.id))]
+    heard = [r for r in complete if r.kind == "streams"][-1:]
     result = replace(
         recorded_audit(record, own[-1]),
         conditions=tuple(degraded[-1]) if degraded else (),
         unknown=tuple(strange[-1]) if strange else (),
         sparing=spared[-1] if spared else None,
     )
-    return Audits(result, tuple(others), data == now if now else None, own[-1].ended or 0.0)
+    return Audits(
+        result,
+        tuple(others),
+        data == now if now else None,
+        own[-1].ended or 0.0,
+        tuple(score for r in heard for score in read_stream_scores(record, r.id)),
+        "".join(data_title(r.dataset, r.split) for r in heard),
+    )
 
 
 def _data_now(run: Path, manifest: Manifest) -> str | None:

@@ -13,24 +13,49 @@ from sensemble_apps.console.estimates import INTERVAL
 from sensemble_apps.console.wording import percent, set_title
 
 
+def columns(scores: Sequence[StreamScore]) -> list[str]:
+    """Return the titles of the columns; those of states if there are any."""
+    lasting = any(one.f1 is not None for one in scores)
+    return [
+        "found",
+        "false/h",
+        INTERVAL,
+        "mistaken/h",
+        "delay, s",
+        "95 %",
+        *(("F1", "edits") if lasting else ()),
+    ]
+
+
+def cells(score: StreamScore) -> list[str]:
+    """Return the cells of a row, in the order of `columns`."""
+    return [
+        percent(score.found),
+        f"{score.false_per_hour:.1f}",
+        f"{score.low:.1f} to {score.high:.1f}",
+        f"{score.mistaken / score.hours:.1f}",
+        *("" if delay is None else f"{round(delay, 1) + 0.0:.1f}" for delay in (score.delay, score.delay_95)),
+        *(() if score.f1 is None else (percent(score.f1), percent(score.edits))),
+    ]
+
+
+def title(score: StreamScore) -> str:
+    """Return the set of sensors in words, and its condition, if any."""
+    live = set_title(subsets.parse(score.subset))
+    return f"{live}, {score.condition}" if score.condition else live
+
+
+def amount(scores: Sequence[StreamScore]) -> str:
+    """Return the hours and the spans of the streams in words."""
+    hours, spans = (max(getattr(one, name) for one in scores) for name in ("hours", "spans"))
+    return f"{hours:.2g} hours, {spans} spans"
+
+
 def streams(scores: Sequence[StreamScore]) -> Table:
     """Return what each set of sensors found, false events an hour and delays, and states if there are any."""
-    hours, spans = (max(getattr(one, name) for one in scores) for name in ("hours", "spans"))
-    columns = ["found", "false/h", INTERVAL, "mistaken/h", "delay, s", "95 %"]
-    lasting = any(one.f1 is not None for one in scores)
-    columns += ["F1", "edits"] if lasting else []
-    drawn = table(("live",), columns, f"Streams: {hours:.2g} hours, {spans} spans")
+    drawn = table(("live",), columns(scores), f"Streams: {amount(scores)}")
     for one in scores:
-        title = set_title(subsets.parse(one.subset))
-        row = [
-            percent(one.found),
-            f"{one.false_per_hour:.1f}",
-            f"{one.low:.1f} to {one.high:.1f}",
-            f"{one.mistaken / one.hours:.1f}",
-            *("" if delay is None else f"{delay:.1f}" for delay in (one.delay, one.delay_95)),
-        ]
-        row += [percent(one.f1), percent(one.edits)] if lasting else []
-        drawn.add_row(f"{title}, {one.condition}" if one.condition else title, *row)
+        drawn.add_row(title(one), *cells(one))
     return drawn
 
 

@@ -24,7 +24,14 @@ from sensemble_runtime.errors import RecordError, SubsetError
 from sensemble_runtime.prediction import Answer, Doubt
 from sensemble_runtime.record.schema import REMEDY, RunKind, reported, version
 from sensemble_runtime.record.writer import RecordedAnswer
-from sensemble_runtime.scores import ConditionScore, Estimate, SparingScore, SubsetScore, UnknownScore
+from sensemble_runtime.scores import (
+    ConditionScore,
+    Estimate,
+    SparingScore,
+    StreamScore,
+    SubsetScore,
+    UnknownScore,
+)
 
 _LARGEST = 1 << 24  # bytes of a value or a row
 
@@ -34,7 +41,7 @@ Made = TypeVar("Made")
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """A session or audit."""
+    """A session, an audit or an audit of streams."""
 
     id: int
     kind: RunKind
@@ -215,13 +222,22 @@ def read_unknown(path: Path | str, run: int) -> list[UnknownScore]:
 
 def read_sparing(path: Path | str, run: int) -> SparingScore | None:
     """Return the score of sparing of an audit; None if it was not measured."""
+    return next(_scores(path, "sparing", run, SparingScore), None)
+
+
+def read_stream_scores(path: Path | str, run: int) -> list[StreamScore]:
+    """Return the scores of an audit of streams, in the order in which they were measured."""
+    return list(_scores(path, "streams", run, StreamScore))
+
+
+def _scores(path: Path | str, table: str, run: int, kind: type[Made]) -> Iterator[Made]:
     with _reading(path) as db:
-        row = db.execute("SELECT score FROM sparing WHERE run = ?", (run,)).fetchone()
-    try:
-        found: SparingScore | None = None if row is None else decode(SparingScore, document(row["score"]))
-    except DecodeError as error:
-        raise RecordError(f"{path}: sparing: {error}; {REMEDY}") from error
-    return found
+        rows = db.execute(f"SELECT score FROM {table} WHERE run = ? ORDER BY rowid", (run,))  # noqa: S608
+        for row in rows:
+            try:
+                yield decode(kind, document(row["score"]))
+            except DecodeError as error:
+                raise RecordError(f"{path}: {table}: {error}; {REMEDY}") from error
 
 
 def same_answers(path: Path | str, run: int, other: int) -> bool:

@@ -8,8 +8,8 @@ from typing import Literal
 
 from sensemble_runtime.errors import RecordError
 
-SCHEMA = 12
-RunKind = Literal["session", "audit"]
+SCHEMA = 13
+RunKind = Literal["session", "audit", "streams"]
 
 _FOLDER = "it needs a folder that exists and can be written"
 _REMEDIES = {
@@ -33,7 +33,7 @@ TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS runs (
     id INTEGER PRIMARY KEY,
-    kind TEXT NOT NULL CHECK (kind IN ('session', 'audit')),
+    kind TEXT NOT NULL CHECK (kind IN ('session', 'audit', 'streams')),
     began REAL NOT NULL,       -- seconds since the machine booted, as `at` and `ended`
     ended REAL,
     offset REAL NOT NULL,      -- what makes them seconds since 1970, by the clock when it was last written
@@ -42,7 +42,7 @@ CREATE TABLE IF NOT EXISTS runs (
     labels TEXT NOT NULL,      -- JSON list
     task TEXT NOT NULL,
     dataset TEXT,
-    split TEXT                 -- of an audit: the splits of its examples, joined with +
+    split TEXT                 -- of an audit: the splits of its examples or streams, joined with +
 ) STRICT;
 CREATE TABLE IF NOT EXISTS predictions (
     run INTEGER NOT NULL REFERENCES runs,
@@ -122,6 +122,10 @@ CREATE TABLE IF NOT EXISTS sparing (
     run INTEGER NOT NULL REFERENCES runs,
     score TEXT NOT NULL,       -- JSON: a `SparingScore`
     PRIMARY KEY (run)
+) STRICT;
+CREATE TABLE IF NOT EXISTS streams (
+    run INTEGER NOT NULL REFERENCES runs,
+    score TEXT NOT NULL        -- JSON: a `StreamScore`
 ) STRICT;
 CREATE TABLE IF NOT EXISTS estimates (
     run INTEGER NOT NULL REFERENCES runs,

@@ -1,7 +1,8 @@
 """The writer of a record: one SQLite file of sessions and audits; what is committed survives a power cut.
 
-A run is one session, with its predictions and events, or one audit, with the score of each subset and its
-answer to each example. A run without an end was interrupted; what it holds is valid.
+A run is one session, with its predictions and events, one audit, with the score of each subset and its answer
+to each example, or one audit of streams, with its scores. A run without an end was interrupted; what it holds
+is valid.
 """
 
 import hashlib
@@ -29,7 +30,14 @@ from sensemble_runtime.errors import RecordError
 from sensemble_runtime.prediction import Doubt, Opinion, Prediction
 from sensemble_runtime.record.retention import Retention, trim
 from sensemble_runtime.record.schema import TABLES, RunKind, reported, version
-from sensemble_runtime.scores import ConditionScore, Estimate, SparingScore, SubsetScore, UnknownScore
+from sensemble_runtime.scores import (
+    ConditionScore,
+    Estimate,
+    SparingScore,
+    StreamScore,
+    SubsetScore,
+    UnknownScore,
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -213,6 +221,11 @@ class RecordWriter:
         if score is not None:
             with reported(self._path), self._db:
                 self._insert("sparing", 2, [(run, json.dumps(encode(score)))])
+
+    def add_streams(self, run: int, scores: Iterable[StreamScore]) -> None:
+        """Add the scores of an audit of streams."""
+        with reported(self._path), self._db:
+            self._insert("streams", 2, [(run, json.dumps(encode(score))) for score in scores])
 
     def trim(self, retention: Retention, run: int) -> bool:
         """Remove some of the oldest rows beyond the bounds, but not `run`; return whether more may remain."""
