@@ -31,14 +31,16 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
         lives = [Event(start + at, "live", text="+".join(live)) for at, live in said]
         why = "microphone desk: gives no more sound"
         lost = Event(start + 3, "lost", "audio", "microphone desk", why)
-        records.add_items(run, [*predictions, *lives, lost])
+        begins = {"label": "walking", "began": start + 5, "confidence": 0.9, "sensors": ("video",)}
+        walking = Event(start + 6, "began", **begins)  # type: ignore[arg-type]
+        records.add_items(run, [*predictions, *lives, lost, walking])
     (reported,) = json.loads(here("history", record, "--json").stdout)["runs"]
     assert (reported["kind"], reported["ended"]) == ("session", None)
     assert reported["predictions"] == {"audio": 1, "audio+video": 2, "video": 1}
     assert (reported["seconds"], reported["gap"]) == pytest.approx((8, 4), abs=0.01)
     audio, video = reported["modalities"]["audio"], reported["modalities"]["video"]
     assert audio == pytest.approx({"live": 3, "away": 5, "longest": 4}, abs=0.01)
-    (event,) = reported["events"]
+    event, _ = reported["events"]
     assert event.keys() == {"at", "time", "kind", "modality", "sensor", "text"}
     assert (event["kind"], event["text"]) == ("lost", "gives no more sound")
     assert video == pytest.approx({"live": 7, "away": 1, "longest": 1}, abs=0.01)
@@ -47,6 +49,7 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
     assert "session 1" in result.stdout
     assert "without an end" in result.stdout
     assert re.search(r" 3\.0\d s  ---- microphone desk lost: gives no more sound\n", result.stdout)
+    assert re.search(r" 5\.0\d s  walking  90 %  camera\n", result.stdout)
     assert ["microphone", "3.0", "5.0", "4.0"] in [line.split() for line in result.stdout.splitlines()]
 
 

@@ -9,8 +9,10 @@ import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import datetime
 from pathlib import Path
 from threading import Timer
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -301,6 +303,24 @@ def test_lines_tell_what_begins_and_states_that_end_and_windows_on_request(
             "   12.00 s  three  99 %  microphone + camera",
             "   46.80 s  walking ended after 27.8 s",
         ]
+
+
+def test_lines_of_devices_begin_with_the_time_of_day(capsys: pytest.CaptureFixture[str]) -> None:
+    noon = datetime.strptime("12:03:04", "%H:%M:%S").replace(year=2026).timestamp()  # noqa: DTZ007 - local
+    clock = SimpleNamespace(wall=lambda at: noon + at - 113.0)  # the session began at 100 s
+    session = SimpleNamespace(clock=clock)
+    word = Event(113.2, "began", label="three", began=113.0, confidence=0.97, sensors=("audio", "video"))
+    lost = Event(120.0, "lost", "video", "video 0", text="no picture came")
+    for devices in (True, False):
+        output = LineOutput(windows=False, devices=devices)
+        for item in (Opened(100.0, lambda: None, session), view_event(word, 100.0), view_event(lost, 100.0)):  # type: ignore[arg-type, return-value]
+            output.show(item)
+    assert [line[:12] for line in capsys.readouterr().out.splitlines()] == [
+        "12:03:04  th",
+        "12:03:11  --",
+        "   13.00 s  ",
+        "   20.00 s  ",
+    ]
 
 
 def test_a_moment_is_an_event_with_more_fields() -> None:

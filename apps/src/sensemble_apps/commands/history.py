@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from itertools import pairwise
 from pathlib import Path
@@ -169,7 +169,7 @@ def _show(summary: RecordSummary, console: Console) -> None:
         console.print(_table(("sensor", "live, s", "away, s", "longest, s"), _rows(summary)))
         console.print(f"longest without a prediction: {summary.gap:.1f} s")
         for event in summary.events:
-            line = event_line(replace(shown_event(event), time=event.at - run.began))
+            line = event_line(shown_event(event, event.time - (event.at - run.began)))
             console.print(line, style="dim", soft_wrap=True)
     console.print()
 

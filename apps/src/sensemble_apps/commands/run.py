@@ -175,8 +175,9 @@ def _limited(events: Iterator[ViewEvent], limit: int | None) -> Iterator[ViewEve
 def _shown(arguments: Run, bundle: Bundle, conditions: Sequence[Applied]) -> AbstractContextManager[Output]:
     if arguments.json:
         return nullcontext(JsonOutput(events=not arguments.fast, conditions=conditions))
+    devices = arguments.replay is None and arguments.media is None
     if sys.stdout.isatty() and os.environ.get("TERM") != "dumb":  # which cannot redraw
         from sensemble_apps.running.terminal import TerminalOutput  # only a terminal needs rich
 
-        return TerminalOutput(bundle, conditions)
-    return nullcontext(LineOutput(windows=arguments.windows or arguments.fast))
+        return TerminalOutput(bundle, conditions, devices=devices)
+    return nullcontext(LineOutput(windows=arguments.windows or arguments.fast, devices=devices))

@@ -8,12 +8,12 @@ import uuid
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from threading import Lock
 from typing import Any, Protocol, cast
 
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.timeline import STATE
 from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.libraries import plugin
 from sensemble_sensors.supervision.events import Event
@@ -21,7 +21,17 @@ from sensemble_sensors.supervision.events import Event
 from sensemble_apps.console.output import remark, say, say_json
 from sensemble_apps.console.wording import answer, answer_as_json, set_title
 from sensemble_apps.errors import InputError
-from sensemble_apps.running.view_events import Predicted, ViewEvent, event_as_json, event_line
+from sensemble_apps.running.view_events import (
+    Opened,
+    Predicted,
+    Stamp,
+    ViewEvent,
+    event_as_json,
+    event_line,
+    has_line,
+    seconds,
+    time_of_day,
+)
 
 _GROUP = "sensemble.outputs"
 _MACHINE = Path("/etc/machine-id")  # of Linux (machine-id(5)); elsewhere, the network card names it
@@ -120,24 +130,30 @@ class JsonOutput:
 
 
 class LineOutput:
-    """Prints a line for each event and, with `windows`, each prediction; one when nothing is live."""
+    """Prints a line for each event and, with `windows`, each prediction; one when nothing is live.
 
-    def __init__(self, *, windows: bool) -> None:
-        self._windows = windows
+    Lines of `devices` begin with the time of day, others with the seconds of what is played.
+    """
+
+    def __init__(self, *, windows: bool, devices: bool = False) -> None:
+        self._windows, self._devices = windows, devices
+        self._stamp: Stamp = seconds
 
     def show(self, event: ViewEvent) -> None:
         """Print `event`."""
-        if isinstance(event, Predicted):
+        if isinstance(event, Opened):
+            if self._devices:
+                self._stamp = partial(time_of_day, event)
+        elif isinstance(event, Predicted):
             if self._windows:
-                say(_prediction_line(event))
-        elif isinstance(event, Event) and event.kind != "live":
-            if event.ended is None or event.ended - (event.began or 0) >= STATE:  # not the end of a word
-                say(event_line(event))
-        elif isinstance(event, Event) and not event.live:
-            say(f"{event.time:8.2f} s  ---- nothing is live")
+                say(_prediction_line(event, self._stamp))
+        elif has_line(event):
+            say(event_line(event, self._stamp))
+        elif event.kind == "live" and not event.live:
+            say(f"{self._stamp(event.time)}  ---- nothing is live")
 
 
-def _prediction_line(predicted: Predicted) -> str:
+def _prediction_line(predicted: Predicted, stamp: Stamp) -> str:
     """Return a prediction as a line: time, live set, label, confidence, encoding time, and any truth."""
     prediction, example = predicted.prediction, predicted.example
     truth = (
@@ -150,6 +166,6 @@ def _prediction_line(predicted: Predicted) -> str:
     milliseconds = 1e3 * sum(prediction.latencies.values())
     share = f"{prediction.confidence:4.0%}" if prediction.sure else "    "  # an unsure one says it in words
     return (
-        f"{predicted.time:8.2f} s  {set_title(prediction.live):<30} {answer(prediction):<12} "
+        f"{stamp(predicted.time)}  {set_title(prediction.live):<30} {answer(prediction):<12} "
         f"{share}  {milliseconds:5.1f} ms{truth}"
     )

@@ -3,6 +3,7 @@
 import math
 from collections import deque
 from collections.abc import Sequence
+from functools import partial
 from itertools import accumulate
 from threading import Lock
 from typing import Self
@@ -27,10 +28,14 @@ from sensemble_apps.console.wording import answer, audited, sensor_title, set_ti
 from sensemble_apps.running.view_events import (
     Opened,
     Predicted,
+    Stamp,
     ViewEvent,
     event_line,
     event_words,
+    has_line,
     in_words,
+    seconds,
+    time_of_day,
 )
 
 _TOP = 5  # classes that are shown, at least
@@ -44,9 +49,14 @@ _REFRESH = 2.0  # pictures a second while nothing happens, so that a countdown s
 
 
 class TerminalOutput:
-    """Redraws the screen with each prediction and event, and twice a second; a context manager."""
+    """Redraws the screen with each prediction and event, and twice a second; a context manager.
 
-    def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = ()) -> None:
+    Lines of `devices` begin as those of `LineOutput`.
+    """
+
+    def __init__(self, bundle: Bundle, conditions: Sequence[Applied] = (), *, devices: bool = False) -> None:
+        self._devices = devices
+        self._stamp: Stamp = seconds
         self._conditions = [Text(f"! {described(applied)}", "yellow") for applied in conditions]
         self._labels = bundle.manifest.labels
         self._modalities, self._specs = bundle.modalities, bundle.specs
@@ -70,10 +80,11 @@ class TerminalOutput:
         with self._lock:
             if isinstance(event, Opened):
                 self._opened = event
+                self._stamp = partial(time_of_day, event) if self._devices else seconds
             elif isinstance(event, Predicted):
                 self._example = event.example
-            elif event.kind != "live":
-                self._events.append(event_line(event))
+            elif has_line(event):
+                self._events.append(event_line(event, self._stamp))
             if self._opened is not None:
                 self._view = self._opened.view()
         self._screen.refresh()

@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Any
 
+from sensemble_runtime.engine.timeline import STATE
 from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import MOST, Prediction
 from sensemble_runtime.session.session import Session
@@ -53,6 +55,21 @@ ExampleAt = Callable[[float], Example | None]
 """Returns the example that a replay played at a time of `time.monotonic`."""
 
 
+Stamp = Callable[[float], str]
+"""Writes a time, in seconds after the start, at the beginning of a line."""
+
+
+def seconds(time: float) -> str:
+    """Write the seconds of a stream: `   12.25 s`."""
+    return f"{time:8.2f} s"
+
+
+def time_of_day(opened: Opened, time: float) -> str:
+    """Write the local time of day of a session: `12:03:04`; its seconds if its clock has none."""
+    wall = None if opened.session is None else opened.session.clock.wall(opened.began + time)
+    return seconds(time) if wall is None else f"{datetime.fromtimestamp(wall, UTC).astimezone():%H:%M:%S}"
+
+
 def view_event(item: Prediction | Event, began: float, example_at: ExampleAt | None = None) -> ViewEvent:
     """Return an item of a session's stream for outputs, in seconds since `began`."""
     if isinstance(item, Event):
@@ -92,16 +109,22 @@ def in_words(kind: str, text: str) -> str:
     return f"{words}: {text}" if text else words
 
 
-def event_line(event: Event) -> str:
-    """Return an event as a line: `  12.00 s  ---- camera 0 lost: no picture came`.
+def has_line(event: Event) -> bool:
+    """Return whether an event has a line: a live set has none, nor has the end of a word."""
+    ends_a_word = event.ended is not None and event.ended - (event.began or 0) < STATE
+    return event.kind != "live" and not ends_a_word
 
-    Of what began `  12.25 s  three  97 %  microphone + camera`, of what ended `  40.00 s  walking ended after
+
+def event_line(event: Event, stamp: Stamp = seconds) -> str:
+    """Return an event as a line: `12:03:04  ---- camera 0 lost: no picture came`.
+
+    Of what began `12:03:04  three  97 %  microphone + camera`, of what ended `12:03:32  walking ended after
     27.8 s`.
     """
     if event.label and event.ended is not None and event.began is not None:
-        return f"{event.ended:8.2f} s  {as_words(event.label)} ended after {event.ended - event.began:.1f} s"
+        return f"{stamp(event.ended)}  {as_words(event.label)} ended after {event.ended - event.began:.1f} s"
     if event.label and event.began is not None and event.confidence is not None:
         sensors = " + ".join(words_of(m).sensor for m in event.sensors)
         percent = min(round(100 * event.confidence), MOST)
-        return f"{event.began:8.2f} s  {as_words(event.label)}  {percent} %  {sensors}"
-    return f"{event.time:8.2f} s  ---- {sensor_title(event.modality, event.sensor)} {event_words(event)}"
+        return f"{stamp(event.began)}  {as_words(event.label)}  {percent} %  {sensors}"
+    return f"{stamp(event.time)}  ---- {sensor_title(event.modality, event.sensor)} {event_words(event)}"
