@@ -88,17 +88,17 @@ class Instant:
             found[labels[truth]] = right + (int(shares.argmax()) == truth), count + 1
         return found
 
-    def hardest(self, most: int = 10) -> dict[str, tuple[str, float]]:
+    def hardest(self) -> dict[str, tuple[str, float]]:
         """Return group -> (what it is taken for, the probability of its class) when left out.
 
-        Those that are surely right are left out, and more than `most`; the hardest is the first.
+        Ten at most, the hardest first, without those that are surely right.
         """
         labels, said = self.model.description.labels, self._said()
         found = {
             group: (labels[int(shares.argmax())], float(shares[truth]))
             for group, (truth, shares) in said.items()
         }
-        hard = sorted(found, key=lambda group: found[group][1])[:most]
+        hard = sorted(found, key=lambda group: found[group][1])[:10]
         return {group: found[group] for group in hard if found[group][1] < _SURE}
 
     def _said(self) -> dict[str, tuple[int, Tensor]]:
