@@ -5,12 +5,10 @@ import re
 import threading
 
 import pytest
-from sensemble_apps.console import progress
 from sensemble_apps.console.progress import stages
+from sensemble_sensors.clock import VirtualClock
 
 from tests.waiting import wait_until
-
-pytestmark = pytest.mark.real
 
 
 def test_progress_in_json_has_the_beginning_and_the_end_of_each_stage_and_is_bounded(
@@ -31,18 +29,17 @@ def test_progress_in_json_has_the_beginning_and_the_end_of_each_stage_and_is_bou
 
 
 def test_a_log_says_again_and_again_what_is_done_and_how_long_it_takes_even_within_a_step(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    monkeypatch.setattr(progress, "_MINUTE", 0.05)
-    written = ""
+    clock, threads, written = VirtualClock(), {*threading.enumerate()}, ""
 
     def told() -> list[str]:
         nonlocal written
+        clock.advance(60)
         written += capsys.readouterr().err
         return re.sub(r"\d:\d\d:\d\d", "TIME", written).splitlines() or [""]
 
-    threads = {*threading.enumerate()}
-    with stages() as advance:
+    with stages(clock=clock) as advance:
         advance("lower", 0, 3)
         advance("decode", 2, 2)
         advance("decode", 1, 4)

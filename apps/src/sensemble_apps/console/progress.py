@@ -7,7 +7,6 @@ from contextlib import ExitStack, contextmanager
 from datetime import timedelta
 from functools import partial
 from threading import Event, Thread
-from time import monotonic
 
 from rich.console import Console
 from rich.live import Live
@@ -21,6 +20,7 @@ from rich.progress import (
     TimeRemainingColumn,
 )
 from rich.text import Text
+from sensemble_sensors.clock import REAL, Clock
 
 from sensemble_apps.console.output import remark, say_json
 
@@ -36,17 +36,17 @@ _COLUMNS = (
 
 
 @contextmanager
-def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]]:
+def stages(*, in_json: bool = False, clock: Clock = REAL) -> Iterator[Callable[[str, int, int], None]]:
     """Show a bar per stage while the block runs; yield a function to call with (stage, done, total).
 
     With `in_json`, write `{"stage", "done", "total"}` to standard output instead, a few times a second. If
     standard error is no terminal, write a line to it each minute.
     """
     if in_json:
-        yield _in_json()
+        yield _in_json(clock)
         return
     if not Console(stderr=True).is_terminal:
-        with _in_a_log() as advance:
+        with _in_a_log(clock) as advance:
             yield advance
         return
     bars = Progress(*_COLUMNS, console=Console(stderr=True))
@@ -64,18 +64,20 @@ def stages(*, in_json: bool = False) -> Iterator[Callable[[str, int, int], None]
 
 
 @contextmanager
-def _in_a_log() -> Iterator[Callable[[str, int, int], None]]:
+def _in_a_log(clock: Clock) -> Iterator[Callable[[str, int, int], None]]:
     """Write each minute the stages under way, their share and their time left, also within a long step."""
     now, over = dict[str, tuple[int, int, float]](), Event()  # stage -> done, total, when it began
 
     def advance(stage: str, done: int, total: int) -> None:
         before, _, began = now.pop(stage, (done + 1, 0, 0.0))
-        now[stage] = done, total, began if before <= done else monotonic()
+        now[stage] = done, total, began if before <= done else clock.now()
 
     def write() -> None:
-        while not over.wait(_MINUTE):
+        while not clock.wait(over, _MINUTE):
             stages = list(now.items())
-            under_way = [_line(stage, *reached) for stage, reached in stages if reached[0] < reached[1]]
+            under_way = [
+                _line(stage, *reached, clock.now()) for stage, reached in stages if reached[0] < reached[1]
+            ]
             for line in under_way or [f"after {stage}: still at work" for stage, _ in stages[-1:]]:
                 remark(line)
 
@@ -88,17 +90,17 @@ def _in_a_log() -> Iterator[Callable[[str, int, int], None]]:
         writer.join()  # or a line would follow the end
 
 
-def _line(stage: str, done: int, total: int, began: float) -> str:
-    left = f", {timedelta(seconds=round((monotonic() - began) * (total - done) / done))} left" if done else ""
+def _line(stage: str, done: int, total: int, began: float, now: float) -> str:
+    left = f", {timedelta(seconds=round((now - began) * (total - done) / done))} left" if done else ""
     return f"{stage}: {done / total:.0%}{left}"
 
 
-def _in_json() -> Callable[[str, int, int], None]:
+def _in_json(clock: Clock) -> Callable[[str, int, int], None]:
     written = -math.inf, ""
 
     def advance(stage: str, done: int, total: int) -> None:
         nonlocal written
-        now, (before, last) = monotonic(), written
+        now, (before, last) = clock.now(), written
         if stage != last or done >= total or now - before >= _EVERY:
             written = now, stage
             say_json({"stage": stage, "done": done, "total": total})
