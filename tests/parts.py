@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.devices import pulse
 from sensemble_train.digits.speech import RATE, Utterance, speak
 
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 _ALSA = "pcm.!default { type pulse }\nctl.!default { type pulse }\n"
 
@@ -123,10 +123,10 @@ def running_sound_server(folder: Path, kind: str = "pulseaudio") -> Iterator[Sou
             process = subprocess.Popen(program, stdout=log, stderr=log)
             stack.callback(process.wait, 30)
             stack.callback(process.terminate)
-            sleep(0.0 if kind == "pulseaudio" else 0.3)  # the parts of PipeWire do not wait for each other
+            if kind == "pipewire":  # its parts do not wait for each other
+                wait_until((homes["XDG_RUNTIME_DIR"] / "pipewire-0").exists)
         while subprocess.run(["pactl", "info"], capture_output=True, check=False).returncode:
             assert process.poll() is None, (folder / "server.log").read_text()
-            sleep(0.05)
         server = SoundServer(process)
         server.plug("speaker")
         yield server

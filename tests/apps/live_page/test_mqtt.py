@@ -11,9 +11,9 @@ from os import getuid
 from pathlib import Path
 from pwd import getpwuid
 from queue import Queue
-from socket import create_connection, create_server, socket
+from socket import create_server, socket
 from threading import Thread
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import numpy as np
@@ -34,7 +34,7 @@ from sensemble_sensors.supervision.events import Event
 from sensemble_sensors.supervision.sensor_view import SensorView
 
 from tests.sensors.reading import free_port
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 from .serving import Served, serving
 
@@ -59,13 +59,11 @@ class Broker:
         self.process = subprocess.Popen(
             ["/usr/sbin/mosquitto", "-c", self._configuration], stderr=subprocess.DEVNULL
         )
-        until = monotonic() + PATIENCE
-        while monotonic() < until:
-            try:
-                create_connection(("127.0.0.1", self.port), 1).close()
-                break
-            except OSError:
-                sleep(0.05)
+        wait_until(self._answers)
+
+    def _answers(self) -> bool:
+        with socket() as client:
+            return client.connect_ex(("127.0.0.1", self.port)) == 0
 
     def listen(self) -> None:
         self.client.connect("127.0.0.1", self.port)
@@ -212,11 +210,9 @@ def test_a_recording_is_published(bundle: Bundle, broker: Broker) -> None:
 
 def next_remark(capsys: pytest.CaptureFixture[str]) -> str:
     """Wait until the publisher has said that its broker is away, and return what it said."""
-    remark, until = "", monotonic() + PATIENCE
-    while "is tried again" not in remark and monotonic() < until:
-        remark += capsys.readouterr().err
-        sleep(0.05)
-    return remark
+    remarks = [""]
+    wait_until(lambda: remarks.append(capsys.readouterr().err) or "is tried again" in "".join(remarks))
+    return "".join(remarks)
 
 
 def test_a_broker_that_is_away_is_found_when_it_is_back_and_is_sent_nothing_old(

@@ -6,7 +6,6 @@ import resource
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +20,7 @@ from sensemble_export.lowering.targets import Delegation, Job, Lowered
 from sensemble_train import user_cache
 
 from tests.export.conftest import JOBS, Export, make_model, windows
+from tests.waiting import wait_until
 
 JOB = Job("text", "onnx", "fp32")
 LOWER = """
@@ -84,14 +84,9 @@ def test_of_an_error_of_many_lines_the_first_is_reported() -> None:
 def test_a_worker_ends_with_the_export_that_started_it(tmp_path: Path) -> None:
     here = {**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(Path(__file__).parents[3])}
     with subprocess.Popen([sys.executable, "-c", LOWER], env=here) as export:
-        deadline = time.monotonic() + 300
-        while not (found := workers(tmp_path)):
-            assert time.monotonic() < deadline
-            time.sleep(0.01)
+        wait_until(lambda: workers(tmp_path))
         export.send_signal(signal.SIGKILL)
-    while workers(tmp_path):
-        assert time.monotonic() < deadline, found
-        time.sleep(0.1)
+    wait_until(lambda: not workers(tmp_path))
 
 
 def workers(folder: Path) -> list[str]:

@@ -7,7 +7,7 @@ from collections.abc import Generator
 from itertools import islice
 from pathlib import Path
 from threading import Event, active_count
-from time import monotonic, sleep
+from time import monotonic
 from typing import Any
 
 import numpy as np
@@ -231,9 +231,10 @@ def test_pictures_of_a_stream_that_come_late_are_late() -> None:
         stdout=subprocess.PIPE,
         text=True,
     ) as listener:
-        while f":{port:04X} " not in Path("/proc/net/tcp").read_text():  # it listens before anyone sends
-            assert listener.poll() is None
-            sleep(0.01)
+        wait_until(
+            lambda: f":{port:04X} " in Path("/proc/net/tcp").read_text() or listener.poll() is not None
+        )
+        assert listener.poll() is None, "it listens before anyone sends"
         with subprocess.Popen([sys.executable, SENDER, address, "60", "61", "4.0"]) as pushing:
             output, _ = listener.communicate(timeout=PATIENCE)
             pushing.terminate()
