@@ -93,12 +93,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)  # before the markers select
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark a test by the tier of the parts that it needs and of the fixtures that it uses."""
+    """Mark a test by the tier of the parts and fixtures that it uses, and let the long ones come first."""
     for item in items:
         parts = [PARTS[part].tier for marker in item.iter_markers("needs") for part in marker.args]
         fixtures = [tier for name, tier in _FIXTURES.items() if name in getattr(item, "fixturenames", ())]
         for tier in {*parts, *fixtures} - {""}:
             item.add_marker(tier)
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
 
 
 def pytest_collection_finish() -> None:

@@ -11,6 +11,7 @@ from sensemble_apps.cli import main
 TUTORIAL = Path(__file__).parents[2] / "docs" / "tutorial.md"
 
 
+@pytest.mark.long
 @pytest.mark.real
 @pytest.mark.usefixtures("lowered_once")
 def test_its_commands_lead_from_takes_to_a_report_that_passes_the_gate(

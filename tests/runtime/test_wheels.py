@@ -15,7 +15,7 @@ from sensemble_runtime.executors import executor
 from tests.conftest import Once
 
 ROOT = Path(__file__).parents[2]
-pytestmark = pytest.mark.needs("libstdc++")
+pytestmark = [pytest.mark.needs("libstdc++"), pytest.mark.long]
 
 
 @pytest.fixture(scope="module")

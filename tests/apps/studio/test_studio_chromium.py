@@ -164,6 +164,7 @@ def give(page: Page) -> None:
     expect(page.locator(".card.live")).to_have_count(2)
 
 
+@pytest.mark.long
 @pytest.mark.real
 @pytest.mark.timeout(2 * TRAINED / 1000)
 @pytest.mark.usefixtures("lowered_once")

@@ -45,6 +45,7 @@ def test_a_kill_loses_no_committed_prediction(bundle_folder: Path, tmp_path: Pat
 SOAK = Path(__file__).parents[3] / "apps" / "benchmarks" / "soak.py"
 
 
+@pytest.mark.long
 def test_nothing_grows_while_sensors_come_go_and_fail(bundle_folder: Path) -> None:
     sizes = ["--events", "1000", "--windows", "5000", "--minutes", "0.5"]
     run = subprocess.run(
