@@ -4,6 +4,7 @@ import json
 import struct
 import subprocess
 import sys
+import wave as wave_file
 from collections.abc import Mapping
 from dataclasses import replace
 from fractions import Fraction
@@ -111,6 +112,23 @@ def test_any_rate_is_resampled_and_channels_are_averaged(studio: Studio) -> None
     assert len(mono) == 16000
     expected = (studio.tone(1, 16000, 440) + studio.tone(1, 16000, 1000) / 2)[0] / 2
     np.testing.assert_allclose(mono[200:-200], expected[200:-200], atol=1e-3)
+
+
+def test_sound_of_the_asked_rate_is_the_mean_of_the_files_own_numbers(studio: Studio) -> None:
+    wave = np.concatenate([studio.tone(1, 16000, 300), studio.tone(1, 16000, 500) / 2])
+    path = studio.write("plain.wav", wave=wave, rate=16000, audio="pcm_s16le")
+    with wave_file.open(str(path)) as file:
+        numbers = np.frombuffer(file.readframes(file.getnframes()), "<i2").reshape(-1, 2)
+    np.testing.assert_array_equal(decode_audio(path, 16000), numbers.mean(axis=1) / 32768)
+    np.testing.assert_allclose(decode_audio(path, 16000, 0.5, 0.25), decode_audio(path, 16000)[8000:12000])
+
+
+def test_sound_that_changes_its_form_midway_is_refused(studio: Studio) -> None:
+    parts = [studio.write(f"{r}.aac", wave=studio.tone(1, r), rate=r, audio="aac") for r in (16000, 44100)]
+    both = parts[0].with_name("both.aac")
+    both.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(BadDataError, match="midway"):
+        decode_audio(both, 16000)
 
 
 def test_a_part_of_resampled_sound_is_that_part_of_the_whole(studio: Studio) -> None:
@@ -451,11 +469,12 @@ def test_sound_of_an_absurd_rate_is_refused_before_it_takes_memory(tmp_path: Pat
 def test_any_number_of_channels_is_averaged_or_refused(tmp_path: Path, channels: int) -> None:
     path = tmp_path / "many.wav"
     path.write_bytes(wav(16000, channels))
+    np.testing.assert_allclose(decode_audio(path, 16000), np.full(64, 0.25), atol=1e-6)
     if channels > 64:  # FFmpeg's limit
         with pytest.raises(BadDataError, match="its audio"):
-            decode_audio(path, 16000)
+            decode_audio(path, 8000)
     else:
-        np.testing.assert_allclose(decode_audio(path, 16000), np.full(64, 0.25), atol=1e-6)
+        np.testing.assert_allclose(decode_audio(path, 8000)[12:20], np.full(8, 0.25), atol=0.01)
 
 
 SPECS: Mapping[str, InputSpec] = {

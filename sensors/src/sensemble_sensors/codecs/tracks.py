@@ -33,6 +33,10 @@ _HOLE = 0.02
 # Seconds of sound in a piece; a codec's own frames are shorter and cost more to handle.
 _PIECE = 0.25
 
+# FFmpeg's name of 16-bit sound. At its own rate it needs no filter, which takes longer to set up than a
+# second of sound to decode.
+_PLAIN = "s16"
+
 # Pixels of a picture that is fitted whole, those of 4K; a larger one would take many times its own memory.
 _WHOLE = 1 << 23
 
@@ -115,23 +119,28 @@ def decode_audio(
 def _sound(path: Path, rate: float, start: float, name: str) -> Iterator[NDArray[np.float32] | int]:
     """Yield sound, and a number of samples for each hole; the first is from `start`, and may be negative."""
     resampler: av.AudioResampler | None = None
+    begun: tuple[str, int, str] | None = None  # the form of the frames since the last hole
     due = start  # when the next frame begins if the track has no hole
     for time, frame in decoded(path, av.AudioFrame, start, _PREROLL, name):
         hole = round((time - due) * rate)
-        if resampler is None or hole > _HOLE * rate:
-            yield from _resampled(path, resampler, None) if resampler else []
+        form = frame.format.name, frame.sample_rate, frame.layout.name
+        if begun is None or hole > _HOLE * rate:
+            yield from _resampled(path, resampler, None)
             yield hole
             if frame.sample_rate > HIGHEST_RATE:  # the resampler's filter would take memory without bound
                 raise BadDataError(
                     f"{path}: its sound claims {frame.sample_rate} samples a second, above {HIGHEST_RATE}; "
                     "resample it"
                 )
-            # Not "fltp": PyAV reads past the end of the planes of eight channels or more.
-            resampler = av.AudioResampler(format="flt", rate=round(rate), frame_size=round(_PIECE * rate))
-            due = time
+            resampler, begun, due = None, form, time
+            if form[:2] != (_PLAIN, round(rate)):
+                # Not "fltp": PyAV reads past the end of the planes of eight channels or more.
+                resampler = av.AudioResampler(format="flt", rate=round(rate), frame_size=round(_PIECE * rate))
+        elif form != begun:
+            raise BadDataError(f"{path}: its audio changes its form midway; write it again in one form")
         yield from _resampled(path, resampler, frame)
         due += frame.samples / frame.sample_rate
-    if resampler is None:
+    if begun is None:
         raise BadDataError(f"{path}: its audio track holds no sound")
     yield from _resampled(path, resampler, None)
 
@@ -335,17 +344,20 @@ def _reduced(frame: av.VideoFrame, converter: VideoReformatter, form: str) -> av
 
 
 def _resampled(
-    path: Path, resampler: av.AudioResampler, frame: av.AudioFrame | None
+    path: Path, resampler: av.AudioResampler | None, frame: av.AudioFrame | None
 ) -> list[NDArray[np.float32]]:
-    """Resample one frame, or the rest (None), to mono, clipped to [-1, 1], which a lossy codec may exceed."""
+    """Resample one frame, or the rest (None), to mono, clipped to [-1, 1], which a lossy codec may exceed.
+
+    Without a resampler, the frame is 16-bit sound of the right rate.
+    """
     try:
-        frames = resampler.resample(frame)
-    except ValueError as error:
-        raise BadDataError(f"{path}: its audio changes its form midway ({error})") from error
+        frames = resampler.resample(frame) if resampler else [frame] if frame else []
     except av.FFmpegError as error:
         raise BadDataError(f"{path}: its audio cannot be resampled ({error.strerror})") from error
     samples = (
-        np.asarray(piece.to_ndarray(), np.float32).reshape(-1, piece.layout.nb_channels) for piece in frames
+        np.asarray(piece.to_ndarray(), np.float32).reshape(-1, piece.layout.nb_channels)
+        / np.float32(1 if resampler else 1 << 15)
+        for piece in frames
     )
     # Channel by channel: the mean of neighbours in memory takes NumPy seven times as long.
     mono = [np.ascontiguousarray(piece.T).mean(axis=0) for piece in samples]

@@ -252,14 +252,11 @@ def write_scene(folder: Path, name: str, scene: Scene) -> None:
     ) as file:
         video: VideoStream = file.add_stream("ffv1", rate=FPS)
         video.codec_context.thread_count = 1
-        video.width, video.height, video.pix_fmt = SIZE, SIZE, "bgra"
+        video.width, video.height, video.pix_fmt = SIZE, SIZE, "bgr0"
         audio: AudioStream = file.add_stream("flac", rate=RATE, layout="mono")
         pcm = (32767 * scene.sound).astype(np.int16)
-        opaque = np.full((SIZE, SIZE, 1), 255, np.uint8)
         for i, image in enumerate(scene.frames):
-            picture = av.VideoFrame.from_ndarray(
-                np.concatenate([image[..., ::-1], opaque], axis=-1), format="bgra"
-            )
+            picture = av.VideoFrame.from_ndarray(image, format="rgb24")
             picture.pts = i
             file.mux(video.encode(picture))
             piece = pcm[i * RATE // FPS : (i + 1) * RATE // FPS]
