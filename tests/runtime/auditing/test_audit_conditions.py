@@ -1,18 +1,23 @@
 """The audit under conditions: what each score is of, what it costs, how it goes on after an interruption."""
 
 import json
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.audit import AuditResult, audit
 from sensemble_runtime.auditing.conditions import delayed
+from sensemble_runtime.auditing.encoding import encode
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
+from sensemble_runtime.errors import EncoderError
 from sensemble_runtime.prediction import Prediction
 from sensemble_runtime.record.reader import read_conditions, read_runs
 from sensemble_runtime.scores import CLEAN, ConditionScore
@@ -202,3 +207,23 @@ def test_a_lying_sensor_costs_no_more_than_a_missing_one(bundle: Bundle, tmp_pat
     assert {one.key for one in under} == {("audio+video", "swapped", 5)}
     assert [one.subset for one in under] == ["audio+video", "audio+text+video"]
     assert under[0].plain < 0.6, "they lie independently"
+
+
+def test_a_failing_encoder_ends_the_audit_soon(bundle: Bundle, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows, made = {"audio": np.zeros((10_000, 8), np.float32)}, list[int]()
+
+    def fails(_: str, window: int) -> NDArray[np.float32]:
+        if window == 5:
+            raise EncoderError("audio: gave NaN")
+        return np.full(8, window, np.float32)
+
+    def windows() -> Iterator[tuple[str, int, Any]]:
+        for place in range(10_000):
+            made.append(place)
+            yield "audio", place, place
+
+    monkeypatch.setattr(bundle, "encode", fails)
+    with pytest.raises(EncoderError, match="NaN"):
+        encode(bundle, windows(), rows)
+    assert len(made) < 1000
+    assert (rows["audio"][:5] == np.arange(5)[:, None]).all()

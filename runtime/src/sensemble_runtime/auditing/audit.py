@@ -14,11 +14,13 @@ from sensemble_sensors.kinds.conditions.condition import Applied
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.content import contents
 from sensemble_sensors.media.dataset import Example, read_dataset
+from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import devices
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Sessions, plain
 from sensemble_runtime.auditing.conditions import JointCondition, Labelled, clean_scores, key_of, scores_under
+from sensemble_runtime.auditing.encoding import encode
 from sensemble_runtime.auditing.intervals import group_codes, independent
 from sensemble_runtime.auditing.measures import Measures, measure
 from sensemble_runtime.auditing.metrics import METRICS
@@ -224,12 +226,16 @@ def _encoded(bundle: Bundle, examples: Sequence[Example], done: Callable[[int], 
     """Return the embeddings, float32 [n, N, d]; zeros where an example lacks a modality."""
     shape = len(bundle.modalities), len(examples), bundle.manifest.embedding
     embeddings = np.zeros(shape, np.float32)
-    for column, example in enumerate(examples):
-        for row, modality in enumerate(bundle.modalities):
-            if modality in example.modalities:
-                spec = bundle.specs[modality]
-                embeddings[row, column] = bundle.encode(modality, kind_of(spec).window(example, spec))
-        done(column + 1)
+
+    def windows() -> Iterator[tuple[str, int, Media | str]]:
+        for column, example in enumerate(examples):
+            for modality in bundle.modalities:
+                if modality in example.modalities:
+                    spec = bundle.specs[modality]
+                    yield modality, column, kind_of(spec).window(example, spec)
+            done(column + 1)
+
+    encode(bundle, windows(), dict(zip(bundle.modalities, embeddings, strict=True)))
     return embeddings
 
 

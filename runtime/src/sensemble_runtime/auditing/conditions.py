@@ -1,6 +1,6 @@
 """The audit under conditions: the score of every subset while one of its sensors is degraded."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,9 +9,11 @@ from sensemble_sensors.degraded import begin, captured, degraded_window
 from sensemble_sensors.kinds.conditions.condition import Applied, behind
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.media.dataset import Example
+from sensemble_sensors.sensor import Media
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.answers import Sessions, plain
+from sensemble_runtime.auditing.encoding import encode
 from sensemble_runtime.auditing.intervals import proportion, scored
 from sensemble_runtime.auditing.metrics import score
 from sensemble_runtime.auditing.reliability import outcomes
@@ -58,14 +60,17 @@ def scores_under(
     seeds = list(dict.fromkeys(spec.device or m for m, spec in specs.items()))
     streams = {m: begin(degradation, spec, seeds.index(spec.device or m)) for m, spec in specs.items()}
     embeddings = labelled.embeddings.copy()
-    for column, example in enumerate(labelled.examples):
-        for m, spec in specs.items():
-            if labelled.present[m][column]:
-                late = delayed(example, behind(a for a in degradation if a.modality == m))
-                samples = kind_of(spec).samples(late, captured(degradation, spec), 0.0)
-                window = degraded_window(samples, spec, streams[m])
-                embeddings[bundle.modalities.index(m), column] = bundle.encode(m, window)
-        done()
+
+    def windows() -> Iterator[tuple[str, int, Media | str]]:
+        for column, example in enumerate(labelled.examples):
+            for m, spec in specs.items():
+                if labelled.present[m][column]:
+                    late = delayed(example, behind(a for a in degradation if a.modality == m))
+                    samples = kind_of(spec).samples(late, captured(degradation, spec), 0.0)
+                    yield m, column, degraded_window(samples, spec, streams[m])
+            done()
+
+    encode(bundle, windows(), dict(zip(bundle.modalities, embeddings, strict=True)))
     effect = " and ".join(dict.fromkeys(a.condition.described(a.severity) for a in degradation))
     sets = [subset for subset in subsets.measured(bundle.modalities) if specs.keys() <= {*subset}]
     return _scores(bundle, labelled, embeddings, sets, key_of(degradation), effect)

@@ -17,6 +17,7 @@ from sensemble_sensors.sensor import Media
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.conditions import Labelled
+from sensemble_runtime.auditing.encoding import encode
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
@@ -158,17 +159,29 @@ def _near(bundle: Bundle, labelled: Labelled, true: Truth, done: Callable[[], No
     for name, sorts in by_name.items():
         rows = {m: np.zeros((len(some), bundle.manifest.embedding), np.float32) for m in sorts}
         present = {m: np.zeros(len(some), bool) for m in sorts}
-        for m, near in sorts.items():
-            for place, (one, other) in enumerate(
-                zip(windows[m], (windows[m][at] for at in others), strict=True)
-            ):
-                if one is not None and other is not None:
-                    rows[m][place] = bundle.encode(m, near.make(one, other, draw))
-                    present[m][place] = True
-                done()
+        made = _changed(sorts, windows, others, present, draw, done)
+        encode(bundle, made, rows)
         first = next(iter(sorts.values()))
         shows = true[some] | true[some][others] if first.both else true[some]
         yield (name, first.phrase), rows, present, shows, labelled.groups[some]
+
+
+def _changed(
+    sorts: Mapping[str, Near],
+    windows: Mapping[str, Sequence[Media | str | None]],
+    others: Sequence[int],
+    present: Mapping[str, NDArray[np.bool_]],
+    draw: np.random.Generator,
+    done: Callable[[], None],
+) -> Iterator[tuple[str, int, Media | str]]:
+    """Yield near windows of one name, each made of a window and its other one; `present` notes where."""
+    for m, near in sorts.items():
+        for place, one in enumerate(windows[m]):
+            other = windows[m][others[place]]
+            if one is not None and other is not None:
+                present[m][place] = True
+                yield m, place, near.make(one, other, draw)
+            done()
 
 
 def _by_sort(backgrounds: Sequence[Example]) -> dict[str, list[Example]]:
@@ -182,11 +195,15 @@ def _backgrounds(bundle: Bundle, sort: str, examples: Sequence[Example], done: C
     some = [examples[row] for row in _spread(len(examples))]
     rows = {m: np.zeros((len(some), bundle.manifest.embedding), np.float32) for m in bundle.modalities}
     present = {m: np.array([m in one.modalities for one in some]) for m in bundle.modalities}
-    for m, spec in bundle.specs.items():
-        for place, example in enumerate(some):
-            if present[m][place]:
-                rows[m][place] = bundle.encode(m, kind_of(spec).window(example, spec))
-            done()
+
+    def windows() -> Iterator[tuple[str, int, Media | str]]:
+        for m, spec in bundle.specs.items():
+            for place, example in enumerate(some):
+                if present[m][place]:
+                    yield m, place, kind_of(spec).window(example, spec)
+                done()
+
+    encode(bundle, windows(), rows)
     nothing = np.zeros((len(some), len(bundle.manifest.labels)), bool)
     title = (f"{_BACKGROUND[0]} {sort}", "backgrounds that the dataset names so") if sort else _BACKGROUND
     return title, rows, present, nothing, group_codes([one.groups for one in some])
