@@ -8,6 +8,7 @@ import { Engine, type Output, type View } from "../src/core/engine";
 import type { PoppedWindow, Prediction } from "../src/core/live_set";
 import { Sparing } from "../src/core/sparing";
 import type { Media, Sample } from "../src/core/spec";
+import { Timeline } from "../src/core/timeline";
 
 const SCRIPTS = join(import.meta.dirname, "../../../tests/runtime/engine/scripts");
 const read = (name: string): any => JSON.parse(readFileSync(join(SCRIPTS, name), "utf8"));
@@ -61,7 +62,7 @@ function seen({ sensors, live, prediction, faults }: View) {
 
 const near = (value: number): unknown => ({ asymmetricMatch: (other: number) => Math.abs(other - value) <= 2e-6, toString: () => `near ${value}` });
 
-test.each(readdirSync(SCRIPTS).filter((name) => !["bundle.json", "sparing.json"].includes(name)))("%s", (name) => {
+test.each(readdirSync(SCRIPTS).filter((name) => !["bundle.json", "sparing.json", "timeline.json"].includes(name)))("%s", (name) => {
   const engine = new Engine(bundle, sparing.includes(name.replace(".json", "").replaceAll("_", " ")));
   const windows = new Map<string, PoppedWindow>();
   let view = {};
@@ -85,5 +86,14 @@ test("the policy of sensors that sleep", () => {
     const found = act === "note" ? policy.note(at, confidences, live, suspect) : act === "pass" ? policy.passTo(at) : policy.wake(at);
     expect([i, found.map(({ place, cause }) => [place, cause]), policy.needed]).toEqual([i, woken, needed]);
     expect(policy.deadline).toBeCloseTo(due, 6);
+  });
+});
+
+test("moments and states", () => {
+  const [{ calibration }, ...steps] = read("timeline.json");
+  const timeline = new Timeline(calibration, labels);
+  steps.forEach(({ at, classes, known, sensors, happened }: any, i: number) => {
+    const found = [...timeline.passTo(at), ...timeline.note(at, classes, known, sensors)];
+    expect([i, happened]).toEqual([i, found.map(({ kind, label, began, ended, confidence }) => [kind, label, began, ended, near(confidence)])]);
   });
 });

@@ -159,6 +159,27 @@ def test_what_lasts_is_a_state_with_segments() -> None:
     assert 0 <= found.delay < 4, "of a state, from its beginning"
 
 
+def test_states_that_are_cut_in_two_are_told_all_the_same() -> None:
+    """A bound of one false event an hour left none of them: 0.3 % of what people did for 1.5 hours."""
+    rng, streams = np.random.default_rng(3), list[Answered]()
+    for _ in range(20):
+        one = stretch({}, 240, rng)
+        classes, known = one.classes.copy(), one.known.copy()
+        for label, begin in enumerate((40, 140)):
+            rows = slice(begin, begin + 80)
+            flips = rng.random(80) < 0.1  # the other class for a second
+            shown = np.where(np.convolve(flips, np.ones(4), "same") > 0, 1 - label, label)
+            classes[rows], known[rows] = np.where(shown[:, None] == [0, 1], 0.9, 0.1), 3.0
+        spans = Span(10, 30, "one"), Span(35, 55, "two")
+        streams.append(replace(one, classes=classes, known=known, spans=spans))
+    fitted = fit_timeline({("imu",): streams}, [span for one in streams for span in one.spans], LABELS)
+    assert fitted is not None
+    found = score(streams, fitted, LABELS, "imu")
+    assert found.found is not None
+    assert found.found > 0.8
+    assert f"{found.false} in 0.33 hours" in fitted.promise
+
+
 def test_a_bundle_without_a_timeline_is_not_audited(bundle: Bundle, stream: Stream) -> None:
     with pytest.raises(BadDataError, match="no streams of the split calibrate"):
         audit_streams(bundle, [stream])

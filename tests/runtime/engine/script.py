@@ -3,7 +3,7 @@
 `python -m tests.runtime.engine.script` draws them anew: the shortest of each story that Hypothesis finds. A
 step has its time `at`, the input `in` (`advance` where only time passes), the outputs `out`, the next
 deadline `due`, and the `view` where it is another. `bundle.json` has what answers, `sparing.json` what the
-policy of sensors that sleep says to drawn answers.
+policy of sensors that sleep says to drawn answers, `timeline.json` which moments and states these are.
 """
 
 import json
@@ -22,11 +22,17 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity, Head
-from sensemble_runtime.bundle.manifest import Calibration, SparingCalibration
+from sensemble_runtime.bundle.manifest import (
+    Calibration,
+    SetThreshold,
+    SparingCalibration,
+    TimelineCalibration,
+)
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.engine.sparing import Sparing
+from sensemble_runtime.engine.timeline import Timeline
 from sensemble_runtime.engine.view import View
 from sensemble_runtime.prediction import Prediction
 from sensemble_sensors.errors import SensorEndedError, SensorLostError, SensorUnavailableError
@@ -463,11 +469,32 @@ def spared() -> list[dict[str, Any]]:
     return [{"calibration": encode(calibration)}, *steps]
 
 
+def timed() -> list[dict[str, Any]]:
+    """Return drawn answers of two states and a moment, and what a timeline tells of them."""
+    draw, now, label, steps = np.random.default_rng(0), 0.0, 0, []
+    sets = {"audio": SetThreshold(2.5, 1.0, 0, None), "audio+video": SetThreshold(1.0, 1.0, 0, None)}
+    calibration = TimelineCalibration(0.8, 12.0, {"two": 0.5}, 1.0, sets)
+    timeline = Timeline(calibration, LABELS)
+    for _ in range(400):
+        now += float(draw.choice([0.25, 0.5, 1.5, 7.0], p=[0.45, 0.5, 0.03, 0.02]))
+        label = int(draw.integers(3)) if draw.uniform() < 0.1 else label
+        classes = np.round(draw.dirichlet(np.where(np.arange(3) == label, 6, 1)), 6)
+        known = round(float(draw.normal(1, 3)), 6)
+        sensors = ("audio",) if draw.uniform() < 0.3 else ("audio", "video")
+        happened = [*timeline.pass_to(now), *timeline.note(now, classes, known, sensors)]
+        said = [[one.kind, one.label, one.began, one.ended, one.confidence] for one in happened]
+        steps.append(
+            {"at": now, "classes": classes.tolist(), "known": known, "sensors": sensors, "happened": said}
+        )
+    return [{"calibration": encode(calibration)}, *steps]
+
+
 if __name__ == "__main__":
     for old in FOLDER.glob("*.json"):
         old.unlink()
     (FOLDER / "bundle.json").write_text(json.dumps(answering()) + "\n", encoding="utf-8")
     (FOLDER / "sparing.json").write_text(json.dumps(spared()) + "\n", encoding="utf-8")
+    (FOLDER / "timeline.json").write_text(json.dumps(timed()) + "\n", encoding="utf-8")
     for name in STORIES:
         lines = ",\n".join(json.dumps(step) for step in draw(name))
         (FOLDER / f"{name.replace(' ', '_')}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.runtime.engine.script import FOLDER, STORIES, answering, replay, spared, tells
+from tests.runtime.engine.script import FOLDER, STORIES, answering, replay, spared, tells, timed
 
-SCRIPTS = sorted(path for path in FOLDER.glob("*.json") if path.stem not in ("bundle", "sparing"))
+SCRIPTS = sorted(path for path in FOLDER.glob("*.json") if path.stem not in ("bundle", "sparing", "timeline"))
 ANEW = "run `python -m tests.runtime.engine.script`"
 
 
@@ -22,6 +22,6 @@ def test_the_engine_answers_a_script(path: Path) -> None:
 
 def test_every_story_has_a_script() -> None:
     assert {path.stem.replace("_", " ") for path in SCRIPTS} == {*STORIES}, ANEW
-    for name, drawn in ("bundle", answering()), ("sparing", spared()):
+    for name, drawn in ("bundle", answering()), ("sparing", spared()), ("timeline", timed()):
         kept = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
         assert kept == json.loads(json.dumps(drawn)), ANEW

@@ -60,6 +60,18 @@ def test_another_class_ends_the_one_before() -> None:
     ]
 
 
+def test_a_state_goes_on_through_a_stumble_and_has_begun_when_it_was_first_likely() -> None:
+    walk = [*["one"] * 12, None, None, None, None, *["one"] * 12]
+    sets = {"audio": SetThreshold(1.5, 3.0, 0, None)}
+    states = TimelineCalibration(0.8, 20.0, {}, 1.0, sets)
+    began, ended = tell(*walk, *[None] * 40, calibration=states)
+    assert began.began < began.at, "a doubtful window before it was known shows it, too"
+    assert ended.ended is not None
+    assert ended.ended - ended.began > 25 * HOP
+    words = [one.kind for one in tell(*walk, *[None] * 40, calibration=replace(states, dwell={"one": 2.0}))]
+    assert words == ["began", "ended", "began", "ended"], "a moment does not linger"
+
+
 def test_a_set_that_was_not_fitted_has_the_highest_threshold() -> None:
     assert CALIBRATION.threshold(("video", "audio")) == 1.0
     assert CALIBRATION.threshold(("text",)) == 2.0
@@ -101,7 +113,7 @@ def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple
     [
         (3.5, 0, 1.0, "promised: at most 1 false events an hour, by 3.5 hours; 90 % of"),
         (0.75, 0, 1.0, "promised to 4 false events an hour, not 1: 0.75 of the 3 hours needed"),
-        (3.5, 2, 1.0, "promised to 1.8 false events an hour, not 1: 3.5 of the 3 hours"),
+        (3.5, 2, 1.0, "promised to 1.8 false events an hour, not 1: 2 in 3.5 hours"),
         (3.5, 2, 2.0, "promised: at most 2 false events"),
     ],
 )

@@ -15,6 +15,8 @@ const MOST = 12; // the log-likelihood ratio that an answer counts for at most
 const LEAST = 1e-12;
 const HOLD = 2; // seconds for which the threshold of sensors counts on: their evidence is still in the filter
 const PAUSE = 5; // seconds without an answer after which nothing is known
+const LINGER = 6; // log-odds below the threshold by which a state goes on: one stumble does not end a walk
+const STATE = 3; // seconds that a class lasts from which it is a state
 const DEFAULT: TimelineCalibration = { evidence: 3.2, usual: 1, dwell: {}, asked: 1, sets: { "": { threshold: 1 } } };
 
 /** A class that began, or that ended. */
@@ -40,6 +42,7 @@ export class Timeline {
   private none = 1;
   private answered = -Infinity; // when the newest answer came
   private last = -Infinity; // when the odds were last above the threshold
+  private since = new Map<string, number>(); // when the log-odds of a state came within `LINGER` of the threshold
   private going: Happening | null = null;
   private kept: [number, number][] = []; // when some sensors were heard, and their threshold
   private readonly calibration: TimelineCalibration;
@@ -62,11 +65,19 @@ export class Timeline {
     this.answered = time;
     const odds = this.filter(elapsed, classes, known);
     const best = odds.indexOf(Math.max(...odds));
-    if (odds[best] < threshold) return isRested ? this.end() : [];
+    if (elapsed > PAUSE) this.since.clear();
+    const near = this.labels.filter((_, c) => this.dwell[c] >= STATE && odds[c] >= threshold - LINGER);
+    this.since = new Map(near.map((label) => [label, this.since.get(label) ?? time]));
+    if (odds[best] < threshold) {
+      const lingers = this.going && this.since.has(this.going.label);
+      if (lingers) this.last = time;
+      return !lingers && isRested ? this.end() : [];
+    }
     const confidence = 1 / (1 + Math.exp(-odds[best]));
     const happened = this.going && (this.going.label !== this.labels[best] || isRested) ? this.end() : [];
+    const began = Math.max(this.since.get(this.labels[best]) ?? time, this.last);
     this.last = time;
-    if (!this.going) happened.push((this.going = { kind: "began", label: this.labels[best], began: time, ended: null, confidence, sensors }));
+    if (!this.going) happened.push((this.going = { kind: "began", label: this.labels[best], began, ended: null, confidence, sensors }));
     else if (confidence > this.going.confidence) this.going = { ...this.going, confidence };
     return happened;
   }

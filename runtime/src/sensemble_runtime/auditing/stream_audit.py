@@ -1,6 +1,6 @@
 """The audit of streams: what each set of sensors finds, how often it tells what is not there, how late."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain, compress
 
@@ -26,10 +26,11 @@ from sensemble_runtime.auditing.stream_windows import StreamWindows, encode_stre
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import TimelineCalibration
+from sensemble_runtime.engine import timeline
 from sensemble_runtime.engine.answer import answer
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.engine.timeline import STATE, Episodes, Filter, Held
+from sensemble_runtime.engine.timeline import LINGER, STATE, Episodes, Filter, Held
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.scores import CurvePoint, StreamScore
 from sensemble_runtime.subsets import Subset
@@ -108,10 +109,12 @@ def held(times: Floats, thresholds: Iterable[float | None]) -> Floats:
     return np.array(found).reshape(-1, 1)
 
 
-def told(times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str]) -> list[Told]:
-    """Return what a timeline with this threshold tells, by its log-odds [T, C]."""
-    episodes, found = Episodes(labels), list[Told]()
-    above = np.flatnonzero(log_odds.max(axis=1, initial=-np.inf) >= threshold)
+def told(
+    times: Floats, log_odds: Floats, threshold: float, labels: Sequence[str], lasting: Collection[str] = ()
+) -> list[Told]:
+    """Return what a timeline with this threshold tells, by its log-odds [T, C]; `lasting` are its states."""
+    episodes, found = Episodes(labels, lasting), list[Told]()
+    above = np.flatnonzero(log_odds.max(axis=1, initial=-np.inf) >= threshold - LINGER * bool(lasting))
     steps = np.union1d(above, np.maximum(above - 1, 0))  # the others change nothing
     happenings = (one for i in steps for one in episodes.step(float(times[i]), log_odds[i], threshold))
     for one in chain(happenings, episodes.end(np.inf)):
@@ -178,7 +181,8 @@ def score(
 
     def at(margin: float) -> list[tuple[Answered, list[Told]]]:
         pairs = zip(streams, above, strict=True)
-        return [(one, told(one.times, own, margin, labels)) for one, own in pairs]
+        linger = timeline.states(calibration, labels)
+        return [(one, told(one.times, own, margin, labels, linger)) for one, own in pairs]
 
     said = at(0.0)
     counts = count(said, lasting)

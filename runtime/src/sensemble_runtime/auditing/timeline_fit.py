@@ -1,9 +1,10 @@
 """The fit of the timeline to streams: how long classes last, how far windows repeat each other, thresholds.
 
-At the threshold of each set of sensors, and at all higher ones, false events stay within what is asked for
+At the threshold of each set of sensors, and at all higher ones, false moments stay within what is asked for
 with a probability of 95 % (the exact bound of a Poisson count); where there are too few hours for that, there
-is no false event. Of such thresholds, it is the one that finds most moments, or divides states best; of those
-that do alike, the middle one.
+is no false one. States are not bounded: they follow each other all day, and one that is cut in two is false,
+so that such a bound leaves none. Of these thresholds, it is the one that finds most moments, or divides
+states best; of those that do alike, the middle one.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -26,6 +27,7 @@ from sensemble_runtime.auditing.stream_audit import (
     told,
 )
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration, poisson_bound
+from sensemble_runtime.engine import timeline
 from sensemble_runtime.subsets import Subset
 
 ASKED = 1.0
@@ -36,6 +38,7 @@ _WINDOW = 1.0  # seconds that a class lasts where no span says it
 _SPANS = 5  # spans of a class that say how long it lasts
 _SHORTEST = 0.1  # seconds
 _POINTS = 60  # thresholds that are tried
+_STATES = np.arange(-4, 8.5, 0.5).tolist()  # and of states: by quantiles of windows, these are too coarse
 
 
 def fit_timeline(
@@ -87,14 +90,17 @@ def _threshold(
     own_odds = [own[np.isnan(at)] for own, at in zip(log_odds, fixed, strict=True)]
     hours = sum(one.hours for one in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
+    linger = timeline.states(calibration, labels)
     kept = list[tuple[float, float, Counts]]()
-    for threshold in thresholds(own_odds, _POINTS):  # falling: more is found, and more is false
+    tried = {*thresholds(own_odds, _POINTS), *(_STATES if lasting else ())}
+    for threshold in sorted(tried, reverse=True):  # more is found, and more is false
         said = [
-            (one, told(one.times, own - _counting(one, at, threshold), 0.0, labels))
+            (one, told(one.times, own - _counting(one, at, threshold), 0.0, labels, linger))
             for one, own, at in zip(streams, log_odds, fixed, strict=True)
         ]
         counts = count(said, lasting)
-        if kept and poisson_bound(counts.false) > allowed:
+        short = [(one, [each for each in own if each.label not in lasting]) for one, own in said]
+        if kept and poisson_bound(count(short).false) > allowed:
             break
         worth = segments(said) if lasting else counts.found / max(counts.spans, 1)
         kept.append((worth, threshold, counts))

@@ -151,10 +151,9 @@ class TimelineCalibration:
         if most.bound <= self.asked * (1 + 1e-9):
             return f"promised: at most {self.asked:g} false events an hour, by {most.hours:.1f} hours{price}"
         needed = poisson_bound(0) / self.asked
-        return (
-            f"promised to {most.bound:.2g} false events an hour, not {self.asked:g}: {most.hours:.2g} of the "
-            f"{needed:.2g} hours needed{price}"
-        )
+        hours = f"{most.false} in {most.hours:.2g}" if most.false else f"{most.hours:.2g} of the {needed:.2g}"
+        why = f"{hours} hours" if most.false else f"{hours} hours needed"
+        return f"promised to {most.bound:.2g} false events an hour, not {self.asked:g}: {why}{price}"
 
 
 @dataclass(frozen=True, slots=True)

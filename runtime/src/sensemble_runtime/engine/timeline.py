@@ -11,12 +11,13 @@ dt the seconds since the answer before: windows that overlap repeat each other, 
 how far. Of five ways it finds most at the same number of false events (`apps/benchmarks/streams.py`).
 
 A class begins when its log-odds reach the `threshold`, and ends when they were below it for `REST` seconds,
-no answer came for `PAUSE` seconds, or another class begins. The threshold of each set of sensors is fitted on
-hours of streams to a number of false events an hour.
+no answer came for `PAUSE` seconds, or another class begins. A state goes on by `LINGER` less, and it has
+begun when its log-odds reached that. The threshold of each set of sensors is fitted on hours of streams to a
+number of false events an hour; that of states, to their segments.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -33,6 +34,7 @@ _MOST = 12.0  # the log-likelihood ratio that an answer counts for at most, agai
 _LEAST = 1e-12
 PAUSE = 5.0  # seconds without an answer, which is no evidence, after which nothing is known
 HOLD = 2.0  # seconds for which the threshold of sensors counts on: their evidence is still in the filter
+LINGER = 6.0  # log-odds below the threshold by which a state goes on: one stumble does not end a walk
 STATE = 3.0  # seconds that a class lasts from which it is a state; shorter ones are moments
 DEFAULT = TimelineCalibration(3.2, 1.0, {}, 1.0, {"": SetThreshold(1.0, 1e-6, 0, None)})
 """The numbers of a bundle whose data had no streams; they promise nothing."""
@@ -105,7 +107,7 @@ class Timeline:
     def __init__(self, calibration: TimelineCalibration | None, labels: Sequence[str]) -> None:
         self._calibration = calibration or DEFAULT
         self._filter = Filter(self._calibration, labels)
-        self._episodes = Episodes(labels)
+        self._episodes = Episodes(labels, states(calibration, labels))
         self._answered = -math.inf  # when the newest answer came
         self._held = Held()
 
@@ -157,13 +159,14 @@ class Held:
 
 
 class Episodes:
-    """Cuts log-odds into classes that begin and end, by a threshold."""
+    """Cuts log-odds into classes that begin and end, by a threshold; those that are `lasting` linger."""
 
-    def __init__(self, labels: Sequence[str]) -> None:
-        self._labels = labels
+    def __init__(self, labels: Sequence[str], lasting: Collection[str] = ()) -> None:
+        self._labels, self._lasting = labels, lasting
         self.going: Happening | None = None
         self._last = -math.inf  # when it was last above the threshold
         self._before = -math.inf  # when the answer before came
+        self._since = dict[str, float]()  # when the log-odds of a state came within `LINGER` of the threshold
 
     def step(
         self, time: float, odds: Floats, threshold: float, sensors: tuple[str, ...] = ()
@@ -172,25 +175,26 @@ class Episodes:
         best = int(odds.argmax())
         # Windows that come less often are no rest.
         is_rested = time - self._last > max(REST, 1.5 * (time - self._before))
+        if time - self._before > PAUSE:
+            self._since = {}
         self._before = time
+        near = {label for label, own in zip(self._labels, odds, strict=True) if own >= threshold - LINGER}
+        self._since = {label: self._since.get(label, time) for label in self._lasting if label in near}
         if odds[best] < threshold:
-            if is_rested:
+            if self.going is not None and self.going.label in self._since:
+                self._last = time
+            elif is_rested:
                 yield from self.end(time)
             return
         label, confidence = self._labels[best], 1 / (1 + math.exp(-float(odds[best])))
         if self.going is not None and (label != self.going.label or is_rested):
             yield from self.end(time)
-        self._last = time
+        began, self._last = max(self._since.get(label, time), self._last), time
         if self.going is None:
-            self.going = Happening("began", label, time, None, time, confidence, sensors)
+            self.going = Happening("began", label, began, None, time, confidence, sensors)
             yield self.going
         elif confidence > self.going.confidence:
             self.going = replace(self.going, confidence=confidence)
-
-    def rest(self, time: float) -> Iterator[Happening]:
-        """Yield the end of what was below the threshold for long enough."""
-        if time - self._last > REST:
-            yield from self.end(time)
 
     def end(self, time: float) -> Iterator[Happening]:
         """Yield the end of what goes on, if anything does."""
