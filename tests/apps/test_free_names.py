@@ -26,7 +26,7 @@ from tests.sensors.studio import write_media
 from .clips import CLASSES, FPS, SIZE, write_clip
 from .conftest import COMMAND, ROOT, tiny, whole_way
 
-pytestmark = [pytest.mark.real, pytest.mark.long]
+pytestmark = pytest.mark.real
 
 OUTSIDE = ROOT / "tests" / "outside" / "sensemble_co2.py"
 ENTRIES = "[sensemble.kinds]\nco2 = sensemble_co2\n[sensemble.devices]\nco2 = sensemble_co2:Meter\n"

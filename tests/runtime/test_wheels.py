@@ -15,7 +15,7 @@ from sensemble_runtime.executors import executor
 from tests.conftest import Once
 
 ROOT = Path(__file__).parents[2]
-pytestmark = [pytest.mark.needs("libstdc++"), pytest.mark.long]
+pytestmark = pytest.mark.needs("libstdc++")
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +38,7 @@ def installed(wheels: Path, tmp_path: Path) -> Path:
     return folder
 
 
+@pytest.mark.long
 def test_each_architecture_has_a_wheel_of_3_11_and_one_of_all_later_pythons(wheels: Path) -> None:
     names = sorted(wheel.name for wheel in wheels.glob("sensemble_runtime-*.whl"))
     assert [name.split("-", 2)[2] for name in names] == [

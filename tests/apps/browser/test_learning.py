@@ -101,7 +101,6 @@ def unpacked(path: Path) -> Path:
     return path.with_suffix("")
 
 
-@pytest.mark.long
 def test_it_learns_offline_and_what_it_saves_is_read(
     site: Path, playwright: Playwright, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

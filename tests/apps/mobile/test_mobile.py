@@ -29,7 +29,6 @@ SWIFT = APPS / "ios/Sources"
 PORTABLE = ("Belief", "LiveSet", "Session", "Tokenizer", "Windows")
 CHECKS = Path(__file__).parents[1].joinpath("mobile")
 TASKS: tuple[Task, ...] = get_args(Task)
-pytestmark = pytest.mark.long
 
 ARTIFACTS = {
     "audio": {"coreml": False, "executorch-xnnpack": True},
