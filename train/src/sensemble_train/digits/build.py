@@ -28,7 +28,7 @@ from sensemble_train.digits.filming import FPS, SIZE, render_video
 from sensemble_train.digits.motion import CHANNELS, MOTION_RATE, RANGES, UNITS, render_motion, wrist
 from sensemble_train.digits.plan import NEAR, ROOM, DigitsConfig, Plan, plan
 from sensemble_train.digits.rendering import RATE, SECONDS, place, render_audio, render_room
-from sensemble_train.digits.speech import speak
+from sensemble_train.digits.speech import resampled, speak
 from sensemble_train.digits.streams import STREAM_FILES, StreamPlan, plan_streams, render_stream, write_scene
 from sensemble_train.digits.voices import WORDS
 from sensemble_train.digits.workers import submitted
@@ -133,7 +133,7 @@ def _render(plans: Sequence[Plan] | StreamPlan, *, folder: Path, config: DigitsC
 def _render_stream(plan: StreamPlan, folder: Path, seed: int) -> str:
     says = [(one, person.tract) for _, _, person, said in plan.acts for one in said]
     with closing(speak(one for one, _ in says)) as waves:
-        spoken = [resampled(wave, tract) for wave, (_, tract) in zip(waves, says, strict=True)]
+        spoken = [uttered(wave, tract) for wave, (_, tract) in zip(waves, says, strict=True)]
     scene = render_stream(plan, spoken, np.random.default_rng([seed, 7, plan.index]))
     name = f"media/stream-{plan.index:03d}"
     write_scene(folder, name, scene)
@@ -153,19 +153,14 @@ def _spoken(plans: Sequence[Plan]) -> Iterator[list[NDArray[np.float64]]]:
     """Yield what is spoken in each example: float64 [n] at 16 kHz for each utterance, without silence."""
     with closing(speak(utterance for each in plans for utterance in each.says)) as waves:
         for each in plans:
-            yield [resampled(wave, each.persona.tract) for wave in islice(waves, len(each.says))]
+            yield [uttered(wave, each.persona.tract) for wave in islice(waves, len(each.says))]
 
 
-def resampled(wave: NDArray[np.int16], tract: float) -> NDArray[np.float64]:
+def uttered(wave: NDArray[np.int16], tract: float) -> NDArray[np.float64]:
     """Return an utterance at 16 kHz, without the silence around it, by a vocal tract of some length."""
-    from scipy.signal import resample_poly
-
     heard = np.flatnonzero(np.abs(wave.astype(float)) > 0.01 * np.abs(wave.astype(float)).max())
     # From 22,050 Hz to 16 kHz: of every 441 samples, 320 stay, and fewer of a short vocal tract's.
-    found: NDArray[np.float64] = resample_poly(
-        wave[heard[0] : heard[-1] + 1] / 32768.0, 320, round(441 * tract)
-    )
-    return found
+    return resampled(wave[heard[0] : heard[-1] + 1] / 32768.0, 320, round(441 * tract))
 
 
 def _sound(

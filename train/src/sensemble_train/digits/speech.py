@@ -11,13 +11,15 @@ import sys
 from collections.abc import Generator, Iterable
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import files
+from math import gcd
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import TYPE_CHECKING
 
 from sensemble_train.errors import TrainError
+
+if TYPE_CHECKING:  # the process that speaks starts often, and does without
+    import numpy as np
+    from numpy.typing import NDArray
 
 RATE = 22050
 PICO = "pico-"  # the beginning of the name of a voice of SVOX Pico, before its language
@@ -37,12 +39,14 @@ class Utterance:
     melody: int = 50  # how far the pitch moves, 0 to 100; Pico has none to choose
 
 
-def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None, None]:
+def speak(utterances: Iterable[Utterance]) -> "Generator[NDArray[np.int16], None, None]":
     """Yield each utterance's sound, int16 [n] at 22,050 Hz; raises TrainError for silence.
 
     A new process says them in order, as eSpeak depends a little on what it said before. It ends when its
     input closes, so with this process, and a Ctrl-C does not reach it.
     """
+    import numpy as np
+
     command, pipe = [sys.executable, "-P", "-m", __name__], subprocess.PIPE
     try:
         with subprocess.Popen(command, stdin=pipe, stdout=pipe, start_new_session=True) as process:
@@ -59,7 +63,9 @@ def speak(utterances: Iterable[Utterance]) -> Generator[NDArray[np.int16], None,
                     raise TrainError(
                         f"there is no such voice, or it gave silence for {utterance}; reinstall {_PACKAGES}"
                     )
-                yield _resampled(wave) if utterance.voice.startswith(PICO) else wave
+                if utterance.voice.startswith(PICO):  # 16 kHz
+                    wave = resampled(wave.astype(float), 441, 320).clip(-32768, 32767).astype(np.int16)
+                yield wave
     except (EOFError, BrokenPipeError, pickle.UnpicklingError) as error:  # also where its input is closed
         raise TrainError(f"the synthesizer stopped at {utterance}; reinstall {_PACKAGES}") from error
 
@@ -84,11 +90,24 @@ def _say(utterance: Utterance) -> bytes | Exception:
         return error
 
 
-def _resampled(wave: NDArray[np.int16]) -> NDArray[np.int16]:
-    """Return Pico's 16 kHz at `RATE`; here, because the synthesizers' process starts often."""
+def resampled(wave: "NDArray[np.float64]", up: int, down: int) -> "NDArray[np.float64]":
+    """Return a wave [n] at `up / down` times its rate."""
     from scipy.signal import resample_poly
 
-    return np.clip(resample_poly(wave.astype(float), 441, 320), -32768, 32767).astype(np.int16)
+    found: NDArray[np.float64] = resample_poly(  # type: ignore[call-overload]  # its stubs know no taps
+        wave, up, down, window=_filter(up, down)
+    )
+    return found
+
+
+@cache
+def _filter(up: int, down: int) -> "NDArray[np.float64]":
+    """Return the filter that `resample_poly` would design each time, which takes longer than to apply it."""
+    from scipy.signal import firwin
+
+    most = max(up, down) // gcd(up, down)
+    taps: NDArray[np.float64] = firwin(20 * most + 1, 1 / most, window=("kaiser", 5.0))
+    return taps
 
 
 class _Espeak:
@@ -129,6 +148,8 @@ class _Pico:
     """SVOX Pico, with one voice for each language; gives nothing for an unknown language."""
 
     def __init__(self) -> None:
+        from importlib.metadata import files
+
         from ttspico import TtsEngine
 
         # The default would prefer the system's voices, and look only in the interpreter's folder.
