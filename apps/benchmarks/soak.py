@@ -23,6 +23,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib import import_module
 from pathlib import Path
@@ -81,8 +82,11 @@ class Usage:
 
 def children() -> int:
     """Return how many processes this one has started that it has not yet seen end."""
-    tasks = Path("/proc/self/task").glob("*/children")
-    return sum(len(task.read_text().split()) for task in tasks)
+    count = 0
+    for task in Path("/proc/self/task").glob("*/children"):
+        with suppress(FileNotFoundError, ProcessLookupError):  # the thread has ended meanwhile
+            count += len(task.read_text().split())
+    return count
 
 
 def accelerated(bundle: Bundle, events: int, windows: int) -> tuple[int, int, Usage]:
