@@ -21,6 +21,7 @@ from sensemble_sensors.devices.watcher import Appeared, Disappeared, Watcher
 from sensemble_sensors.errors import SensorLostError, SensorUnavailableError
 from sensemble_sensors.isolation.isolated import Isolated
 
+from tests.processes import children
 from tests.sensors.reading import read_on
 from tests.sensors.studio import Specs, Studio
 from tests.waiting import PATIENCE, wait_until
@@ -217,8 +218,7 @@ def test_a_killed_program_leaves_no_tool_behind() -> None:
 
 def tools(program: int) -> list[Path]:
     """Return the folders of /proc of a program's children."""
-    tasks = Path(f"/proc/{program}/task").glob("*/children")
-    return [Path(f"/proc/{child}") for task in tasks for child in task.read_text().split()]
+    return [Path(f"/proc/{child}") for child in children(program)]
 
 
 def command(process: Path) -> list[bytes]:

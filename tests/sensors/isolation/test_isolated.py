@@ -28,6 +28,7 @@ from sensemble_sensors.kinds.registry import installed, kind_of
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 
+from tests.processes import children
 from tests.sensors.reading import install, read_on
 from tests.sensors.studio import Specs
 from tests.waiting import PATIENCE, wait_until
@@ -39,8 +40,7 @@ Make = Callable[..., Isolated]
 
 def held() -> tuple[int, int, int]:
     """Count what a process must not collect: child processes, open files and threads."""
-    children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return len(children), len(list(Path("/proc/self/fd").iterdir())), active_count()
+    return len(children(os.getpid())), len(list(Path("/proc/self/fd").iterdir())), active_count()
 
 
 def is_alive(pid: int) -> bool:
@@ -244,10 +244,6 @@ def test_one_may_be_killed_from_another_thread(unruly: Make, specs: Specs) -> No
 
 def is_stopped(pid: int) -> bool:
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
 
 
 @pytest.mark.parametrize("end", ["close", "kill", "crash", "hang closing"])

@@ -24,6 +24,7 @@ from sensemble_train.digits.sentences import sentences
 from sensemble_train.digits.voices import SIDES, WORDS
 from sensemble_train.models.infer_spec import describe
 
+from tests.processes import children
 from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.real
@@ -153,7 +154,3 @@ def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
                 os.killpg(built.pid, signal.SIGKILL)
     assert says in said
     assert to == "parent" or said.count("\n") == 1, "where the parent was killed, Python names semaphores"
-
-
-def children(pid: int) -> list[int]:
-    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
