@@ -35,6 +35,7 @@ from torch.fx.passes.infra.pass_base import PassResult
 from torch.fx.traceback import NodeSource
 from torchao.quantization import Int8DynamicActivationIntxWeightConfig, quantize_
 from torchao.quantization.granularity import PerGroup
+from torchao.quantization.pt2e.observer import PerChannelMinMaxObserver
 from torchao.quantization.pt2e.quantize_pt2e import convert_pt2e, prepare_pt2e
 from torchao.quantization.pt2e.quantizer import QuantizationAnnotation, SharedQuantizationSpec
 from torchao.quantization.pt2e.quantizer.quantizer import Q_ANNOTATION_KEY
@@ -82,10 +83,19 @@ def quantize(encoder: nn.Module, windows: Tensor, scheme: Scheme) -> fx.GraphMod
     quantizer.set_operator_type(torch.ops.aten.linear.default, static if scheme == "int8-static" else dynamic)
     with _nothing_needless(), torch.no_grad():
         prepared = prepare_pt2e(torch.export.export(encoder, (windows[:1],)).module(), quantizer)
-        for window in windows.split(1):
+        first, *others = windows.split(1)
+        prepared(first)
+        for module in prepared.modules():
+            if isinstance(module, PerChannelMinMaxObserver):  # of weights: one look is enough
+                module.forward = _unchanged
+        for window in others:
             prepared(window)
         quantized: fx.GraphModule = convert_pt2e(prepared)
     return quantized
+
+
+def _unchanged(x: Tensor) -> Tensor:
+    return x
 
 
 class _Quantizer(XNNPACKQuantizer):  # type: ignore[misc]
