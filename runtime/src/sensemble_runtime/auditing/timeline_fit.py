@@ -88,6 +88,7 @@ def _threshold(
     # Where fewer sensors are heard, their threshold counts.
     fixed = [np.array([known.get(heard, np.nan) for heard in one.heard]) for one in streams]
     own_odds = [own[np.isnan(at)] for own, at in zip(log_odds, fixed, strict=True)]
+    counting = [_counting(one, at) for one, at in zip(streams, fixed, strict=True)]
     hours = sum(one.hours for one in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
     linger = timeline.states(calibration, labels)
@@ -95,8 +96,8 @@ def _threshold(
     tried = {*thresholds(own_odds, _POINTS), *(_STATES if lasting else ())}
     for threshold in sorted(tried, reverse=True):  # more is found, and more is false
         said = [
-            (one, told(one.times, own - _counting(one, at, threshold), 0.0, labels, linger))
-            for one, own, at in zip(streams, log_odds, fixed, strict=True)
+            (one, told(one.times, own - np.fmax(threshold + mine, others), 0.0, labels, linger))
+            for one, own, (mine, others) in zip(streams, log_odds, counting, strict=True)
         ]
         counts = count(said, lasting)
         short = [(one, [each for each in own if each.label not in lasting]) for one, own in said]
@@ -111,9 +112,13 @@ def _threshold(
     return SetThreshold(threshold, hours, counts.false, share), worth
 
 
-def _counting(one: Answered, fixed: NDArray[np.float64], threshold: float) -> NDArray[np.floating]:
-    """Return the thresholds that count: of the set itself, or fixed ones; infinite where none is heard."""
-    if np.isnan(fixed).all():
-        return np.full((len(fixed), 1), threshold)
-    own = [None if at == np.inf else threshold if np.isnan(at) else at for at in fixed.tolist()]
-    return held(one.times, own)
+def _counting(one: Answered, fixed: NDArray[np.float64]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
+    """Return 0 where the threshold of the set itself counts, and the fixed ones that count, [T, 1] each.
+
+    Where one does not count it is NaN; where neither does, nothing is heard, and the fixed one is infinite.
+    """
+    mine = held(one.times, [0.0 if np.isnan(at) else None for at in fixed.tolist()])
+    others = held(one.times, [at if np.isfinite(at) else None for at in fixed.tolist()])
+    mine[np.isinf(mine)] = np.nan
+    others[np.isinf(others) & ~np.isnan(mine)] = np.nan
+    return mine, others
