@@ -129,6 +129,7 @@ def test_the_threshold_keeps_what_was_asked_for_and_the_curve_rises() -> None:
     assert -1.5 < fresh.delay < 0.6
     found = [point.found or 0.0 for point in fresh.curve]
     assert found[-1] > found[0]
+    assert (fresh.found, fresh.false_per_hour) in [(p.found, p.false_per_hour) for p in fresh.curve]
     assert [p.threshold for p in fresh.curve] == sorted((p.threshold for p in fresh.curve), reverse=True)
 
 

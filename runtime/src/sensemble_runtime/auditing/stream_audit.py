@@ -187,7 +187,7 @@ def score(
     said = at(0.0)
     counts = count(said, lasting)
     curve = []
-    for margin in thresholds(above):
+    for margin in sorted({*thresholds(above), 0.0}, reverse=True):  # the operating point lies on it
         point = count(at(margin), lasting)
         share = point.found / point.spans if point.spans else None
         threshold = calibration.threshold(subsets.parse(subset)) + margin
