@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
-from sensemble_runtime.engine.answer import NONE, Fused, fused
+from sensemble_runtime.engine import belief
+from sensemble_runtime.engine.answer import NONE, UNFAMILIAR, Fused, fused
 from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline
 from sensemble_sensors.supervision.events import Event
 
@@ -170,3 +171,19 @@ def test_what_is_unfamiliar_speaks_against_a_moment_and_what_is_covered_does_not
     assert dark.known[0] == alone.known[0]
     assert dark.heard[:, 0].tolist() == [False, True]
     assert of(audio=covered).known[0] == NONE
+
+
+def test_a_sensor_that_looks_elsewhere_speaks_against_a_moment_by_so_much_at_most() -> None:
+    asked = classifier(familiar=-1.0)
+    said = {"audio": window(1, 3, known=-9.0), "video": window(1, 7, known=2.0)}
+    evidence = {m: asked.evidence(m, one[np.newaxis]) for m, one in said.items()}
+    assert fused(asked, evidence, ("audio", "video")).known[0] == 2 - belief.STRANGE
+    assert fused(asked, evidence, ("audio",)).known[0] == evidence["audio"].known < -belief.STRANGE
+
+
+def test_a_sensor_that_guesses_alone_says_its_own_opinion_and_does_not_speak_against_it() -> None:
+    asked = classifier(familiar=-1.0, near=-5.0)
+    evidence = asked.evidence("audio", window(1, 3, known=-0.5)[np.newaxis])
+    guess = fused(asked, {"audio": evidence}, ("audio",))
+    assert guess.doubts[0] == UNFAMILIAR
+    assert guess.probabilities == pytest.approx(evidence.opinions(asked.task))
