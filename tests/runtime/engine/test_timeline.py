@@ -41,6 +41,8 @@ def test_a_word_in_several_windows_is_one_moment() -> None:
     assert ended.ended is not None
     assert ended.ended <= 5 * HOP + 0.75 < ended.at
     assert ended.confidence >= began.confidence > 0.8
+    began, ended = tell(*["two"] * 8)
+    assert ended.confidence > began.confidence, "the greatest so far"
 
 
 def test_a_word_that_is_said_twice_is_two_moments_and_one_window_is_none() -> None:
@@ -48,6 +50,21 @@ def test_a_word_that_is_said_twice_is_two_moments_and_one_window_is_none() -> No
     pause: list[str | None] = [None] * 6
     assert [one.label for one in tell(*word, *pause, *word) if one.kind == "began"] == ["three", "three"]
     assert tell(None, None, "one", None, None) == []
+
+
+def test_the_threshold_is_of_those_that_are_heard_and_where_none_is_nothing_begins() -> None:
+    strict = replace(CALIBRATION, sets={**SETS, "audio": SetThreshold(99.0, 3.0, 0, None)})
+
+    def begins(calibration: TimelineCalibration, heard: tuple[str, ...] | None) -> bool:
+        timeline = Timeline(calibration, LABELS)
+        answers = [timeline.note(i * HOP, *shown("two"), ("audio",), heard) for i in range(8)]
+        return any(answers)
+
+    assert begins(strict, ("audio", "video"))
+    assert not begins(strict, ("audio",))
+    assert not begins(strict, None)
+    assert begins(CALIBRATION, ("audio",))
+    assert not begins(CALIBRATION, ())
 
 
 def test_another_class_ends_the_one_before() -> None:

@@ -218,12 +218,14 @@ def test_sound_of_no_length_is_left_out_and_a_clock_that_steps_back_stops_nothin
         (wave, 0.2, False),
         (empty, 0.2, True),
         (wave, 0.21, False),
+        (wave, 0.31, False),
     ]
     record(tmp_path, [Sample("audio", data, begin + at, cut) for data, at, cut in given])
     found = list(Recorded(tmp_path, read_dataset(tmp_path).examples).samples(specs))
-    assert [len(s.data) for s in found] == [1600] * 3
+    assert [len(s.data) for s in found] == [1600] * 4
     assert all(np.all(s.data == np.float32(0.5)) for s in found)
-    assert [s.cut for s in found] == [True, False, True], "the cut of an empty sample is that of the next"
+    cuts = [s.cut for s in found]
+    assert cuts == [True, False, True, False], "the cut of an empty sample is that of the next one alone"
 
 
 def test_a_sample_that_cannot_be_written_is_reported(tmp_path: Path) -> None:
