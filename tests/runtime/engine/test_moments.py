@@ -2,14 +2,16 @@
 
 import math
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
-from sensemble_runtime.engine import belief
-from sensemble_runtime.engine.answer import NONE, UNFAMILIAR, Fused, fused
+from sensemble_runtime.engine.answer import ELSEWHERE, NONE, UNFAMILIAR, Fused, fused
+from sensemble_runtime.engine.belief import RARE
 from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline
 from sensemble_sensors.supervision.events import Event
 
@@ -165,11 +167,10 @@ def test_what_is_unfamiliar_speaks_against_a_moment_and_what_is_covered_does_not
 
     sees, talk, covered = window(1, 7, known=2.0), window(1, 3, known=-0.5), window(1, 3, known=-9.0)
     alone, both, dark = of(video=sees), of(audio=talk, video=sees), of(audio=covered, video=sees)
-    assert both.classes == pytest.approx(alone.classes), "an unfamiliar sound has no opinion of the classes"
-    assert (both.known[0], alone.known[0]) == (0.0, 2.0)
-    assert both.heard[:, 0].tolist() == [True, True]
-    assert dark.known[0] == alone.known[0]
-    assert dark.heard[:, 0].tolist() == [False, True]
+    assert both.classes.argmax() == alone.classes.argmax()
+    assert alone.known[0] == pytest.approx(2)
+    assert both.known[0] < 1.5, "an unfamiliar sound speaks against"
+    assert dark.known[0] == pytest.approx(alone.known[0])
     assert of(audio=covered).known[0] == NONE
 
 
@@ -177,8 +178,33 @@ def test_a_sensor_that_looks_elsewhere_speaks_against_a_moment_by_so_much_at_mos
     asked = classifier(familiar=-1.0)
     said = {"audio": window(1, 3, known=-9.0), "video": window(1, 7, known=2.0)}
     evidence = {m: asked.evidence(m, one[np.newaxis]) for m, one in said.items()}
-    assert fused(asked, evidence, ("audio", "video")).known[0] == 2 - belief.STRANGE
-    assert fused(asked, evidence, ("audio",)).known[0] == evidence["audio"].known < -belief.STRANGE
+    bound = np.log(1 - (1 - RARE) * (1 - ELSEWHERE))
+    assert 2 + bound - 0.2 < fused(asked, evidence, ("audio", "video")).known[0] < 2 + bound + 0.2
+    assert fused(asked, evidence, ("audio",)).known[0] == pytest.approx(evidence["audio"].known[0])
+
+
+@given(
+    classes=st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=2, max_size=3),
+    known=st.lists(st.floats(-8, 8), min_size=3, max_size=3),
+    lies=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+)
+def test_the_evidence_for_a_moment_is_that_of_all_ways_in_which_sensors_may_not_witness_it(
+    classes: list[list[float]], known: list[float], lies: list[float]
+) -> None:
+    names = ("audio", "text", "video")[: len(classes)]
+    shares = [np.array(one) / sum(one) for one in classes]
+    own = [Evidence(p[np.newaxis], np.array([k])) for p, k in zip(shares, known, strict=False)]
+    found = fused(
+        classifier(), dict(zip(names, own, strict=True)), names, dict(zip(names, lies, strict=False))
+    )
+    expected = np.zeros(3)
+    for ways in product((True, False), repeat=len(names)):  # whether each sensor witnesses it
+        way = np.ones(3)
+        for p, k, lie, sees in zip(shares, known, lies, ways, strict=False):
+            here = (1 - lie) * (1 - ELSEWHERE)
+            way *= here * 3 * p * np.exp(k) if sees else 1 - here
+        expected += way
+    assert np.log(3 * found.classes[0]) + found.known[0] == pytest.approx(np.log(expected), abs=1e-6)
 
 
 def test_a_sensor_that_guesses_alone_says_its_own_opinion_and_does_not_speak_against_it() -> None:

@@ -1,18 +1,19 @@
 // The answer of a set of sensors: the runtime's `engine/answer.py`, which explains it.
 
-import { believe, likeliest, RARE, STRANGE, strangeOf } from "./belief";
+import { believe, likeliest, RARE, strangeOf, whole } from "./belief";
 import { KNOWN } from "./head";
 import { opinionOf, type Classifier, type Evidence } from "./classifier";
 import { Opinion, type Doubt } from "./opinion";
 
 const NONE = -20; // the log-odds of a known scene where no sensor sees or hears anything
+const ELSEWHERE = 0.1; // the probability that what happens is not before a sensor, though others witness it
+const LEAST = 1e-9;
 
-/** An answer, and what a timeline takes of it: the probabilities of the classes if the scene shows one, the log-odds that it does, and the sensors that speak for or against it. */
+/** An answer, and what a timeline takes of it: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
 export interface Fused {
   opinion: Opinion;
   classes: ArrayLike<number>;
   known: number;
-  heard: string[];
 }
 
 /** Return the answer of the sensors of a subset alone, by what a window of each says; one that `lies` lacks, a sensor or a device (`whole`), lies as any does. */
@@ -25,20 +26,35 @@ export function fused({ labels, threshold, task, redundancy }: Classifier, evide
   const familiar = subset.filter((modality) => evidence.get(modality)!.familiar);
   const live = familiar.length ? familiar : subset.filter((modality) => (evidence.get(modality)!.known ?? 0) >= -KNOWN);
   const nothing = new Float32Array(labels.length).fill(1 / labels.length);
-  if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), classes: nothing, ...heardOf(evidence, subset) };
+  if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), ...againstNone(evidence, subset, lies, labels.length) };
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
-  const { probabilities, classes } = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies);
+  const probabilities = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies);
   const found = Float32Array.from(probabilities);
-  if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), classes: nothing, ...heardOf(evidence, subset) };
+  if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), ...againstNone(evidence, subset, lies, labels.length) };
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
-  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), classes, ...heardOf(evidence, subset) };
+  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), ...againstNone(evidence, subset, lies, labels.length) };
 }
 
-function heardOf(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[]): { known: number; heard: string[] } {
+/** Return what a timeline takes: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
+function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>, count: number): Omit<Fused, "opinion"> {
   const heard = subset.filter((modality) => evidence.get(modality)!.familiar || !evidence.get(modality)!.far);
-  const floor = heard.length > 1 ? -STRANGE : NONE;
-  const known = heard.reduce((sum, modality) => sum + Math.max(evidence.get(modality)!.known ?? 0, floor), 0);
-  return { known: heard.length ? known : NONE, heard };
+  if (!heard.length) return { classes: new Float32Array(count).fill(1 / count), known: NONE };
+  const prior = evidence.get(heard[0])!.prior ?? [];
+  const before = Array.from({ length: count }, (_, c) => prior[c] ?? 1 / count);
+  const ratios = before.map((share) => Math.log(count * share));
+  for (const modality of heard) {
+    const { classes, familiar, known, device } = evidence.get(modality)!;
+    const turned = device ? (lies[whole(device)] ?? RARE) : 0;
+    const witness = heard.length > 1 ? (1 - (lies[modality] ?? RARE)) * (1 - turned) * (1 - ELSEWHERE) : 1;
+    before.forEach((share, c) => {
+      const ratio = (familiar ? Math.log(Math.max(classes[c], LEAST) / share) : 0) + (known ?? 0);
+      ratios[c] += Math.log(witness * Math.exp(ratio) + 1 - witness);
+    });
+  }
+  const most = Math.max(...ratios);
+  const shares = ratios.map((ratio) => Math.exp(ratio - most));
+  const sum = shares.reduce((a, b) => a + b, 0);
+  return { classes: shares.map((share) => share / sum), known: most + Math.log(sum / count) };
 }

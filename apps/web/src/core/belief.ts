@@ -8,7 +8,7 @@ export const RARE = 0.02; // the probability that a sensor lies before any evide
 const SCENE = 2; // seconds that a scene lasts at least
 const LIKELY = 0.5; // the probability from which a sensor is a suspect
 const MARGIN = 1.5; // the excess of a score over its limit that speaks neither for a known scene nor against it
-export const STRANGE = 4; // the log-odds by which a strange sensor speaks against one
+const STRANGE = 4; // the log-odds by which a strange sensor speaks against one
 const LEAST = 0.01; // of an opinion is no evidence
 
 /** The probability of each class. */
@@ -30,14 +30,14 @@ function carried(devices: readonly string[]): Map<string, number[]> {
   return found;
 }
 
-/** Return the answer to one input, by what its live sensors say, one at least, and how many others are strange, and its parts: the classes, if it shows one, and the log-odds that it does; `devices` has the probability that each lies, if not `RARE`; the others as `fuse` takes them. */
-export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0, devices: Readonly<Record<string, number>> = {}): { probabilities: Shares; classes: Shares } {
+/** Return the answer to one input, by what its live sensors say, one at least, and how many others are strange; `devices` has the probability that each lies, if not `RARE`; the others as `fuse` takes them. */
+export function believe(live: readonly Evidence[], lies: readonly number[], redundancy: number, task: Task, strange = 0, devices: Readonly<Record<string, number>> = {}): Shares {
   const witnesses = [...carried(live.map((one) => one.device))].map(([device, rows]) => ({ rows, lies: devices[whole(device)] ?? RARE }));
   const classes = fuse(live.map((one) => one.classes), lies, redundancy, task, live[0].prior, witnesses);
   const excess = live.flatMap(({ known, limit }) => (known === null ? [] : known - Math.max(limit + MARGIN, -KNOWN)));
-  if (!excess.length) return { probabilities: classes, classes };
+  if (!excess.length) return classes;
   const known = live.length > 1 || strange ? total(excess) - STRANGE * strange : live[0].known!;
-  return { probabilities: doubted(classes, known, task), classes };
+  return doubted(classes, known, task);
 }
 
 /** Return which of the unfamiliar sensors speak against a known scene, by whether each is far and its device: a far one does if an earlier one is far, but none of its own device. */

@@ -212,14 +212,14 @@ export class LiveSet {
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
     const evidence = new Map(shown.map(({ modality, embedding }) => [modality, { ...classifier.evidence(modality, embedding), familiar: !unfamiliar.includes(modality) }]));
-    const { opinion: whole, classes, known, heard } = fused(classifier, evidence, near, lies);
+    const { opinion: whole, classes, known } = fused(classifier, evidence, near, lies);
     const first = this.prefixes.map((one) => near.filter((modality) => one.includes(modality)));
     this.steps = first.map((some) => (some.length ? answer(classifier, evidence, some, lies) : null));
     const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
     const suspects = this.suspects(opinions, unfamiliar, live, now);
     const trusted = without(suspects, live);
     const embeddings = this.vectors(trusted);
-    if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted, heard));
+    if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted, without(suspects, near)));
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(
       whole,

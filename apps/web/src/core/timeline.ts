@@ -13,7 +13,7 @@ const REST = 0.75; // seconds below the threshold after which a class has ended
 const BEGINS = 0.1; // classes a second that begin, before any evidence
 const MOST = 12; // the log-likelihood ratio that an answer counts for at most
 const LEAST = 1e-12;
-const HOLD = 2; // seconds for which the threshold of sensors counts on: their evidence is still in the filter
+const HOLD = 2; // seconds for which the threshold of a set counts on when it changes: its evidence is in the filter
 const PAUSE = 5; // seconds without an answer after which nothing is known
 const LINGER = 6; // log-odds below the threshold by which a state goes on: one stumble does not end a walk
 const STATE = 3; // seconds that a class lasts from which it is a state
@@ -44,7 +44,7 @@ export class Timeline {
   private last = -Infinity; // when the odds were last above the threshold
   private since = new Map<string, number>(); // when the log-odds of a state came within `LINGER` of the threshold
   private going: Happening | null = null;
-  private kept: [number, number][] = []; // when some sensors were heard, and their threshold
+  private held: [number, number][] = []; // when, and the threshold of the set
   private readonly calibration: TimelineCalibration;
 
   constructor(calibration: TimelineCalibration | null, private readonly labels: readonly string[]) {
@@ -53,13 +53,12 @@ export class Timeline {
     this.each = labels.map(() => 0);
   }
 
-  /** Take an answer: its probabilities if the scene shows a class, the log-odds that it does, the sensors that it names, and those whose threshold counts. */
-  note(time: number, classes: ArrayLike<number>, known: number, sensors: string[], heard = sensors): Happening[] {
+  /** Take an answer: its probabilities if the scene shows a class, the log-odds that it does, the sensors that it names, and the set whose threshold counts: those that hear nothing just now are of it. */
+  note(time: number, classes: ArrayLike<number>, known: number, sensors: string[], present = sensors): Happening[] {
     const { sets } = this.calibration;
-    const own = (sets[heard.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) }).threshold;
-    this.kept = this.kept.filter(([at]) => time >= at && time - at <= HOLD);
-    if (heard.length || heard === sensors) this.kept.push([time, own]);
-    const threshold = Math.max(...this.kept.map(([, one]) => one), this.kept.length ? -Infinity : Infinity);
+    const own = sets[present.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) };
+    this.held = [...this.held.filter(([at]) => time >= at && time - at <= HOLD), [time, own.threshold]];
+    const threshold = Math.max(...this.held.map(([, one]) => one));
     const elapsed = time - this.answered;
     const isRested = time - this.last > Math.max(REST, 1.5 * elapsed);
     this.answered = time;

@@ -20,7 +20,7 @@ Said = Mapping[str, Evidence]
 def plain(said: Said, sets: Iterable[Subset], redundancy: float, task: Task) -> dict[Subset, Floats]:
     """Return each subset's probabilities [N, C] by all its windows, familiar or not, before any scene."""
     return {
-        subset: believe([said[m] for m in subset], np.full((len(subset), 1), RARE), redundancy, task)[0]
+        subset: believe([said[m] for m in subset], np.full((len(subset), 1), RARE), redundancy, task)
         for subset in sets
     }
 

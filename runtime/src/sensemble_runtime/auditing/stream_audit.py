@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import chain, compress
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +30,7 @@ from sensemble_runtime.engine import timeline
 from sensemble_runtime.engine.answer import answer
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
-from sensemble_runtime.engine.timeline import LINGER, STATE, Episodes, Filter, Held
+from sensemble_runtime.engine.timeline import LINGER, STATE, Episodes, Filter
 from sensemble_runtime.progress import Progress, no_progress
 from sensemble_runtime.scores import CurvePoint, StreamScore
 from sensemble_runtime.subsets import Subset
@@ -48,14 +48,12 @@ class Answered:
         times: float64 [T].
         classes: probabilities [T, C] if the scene shows one of the classes.
         known: log-odds [T] that it does.
-        heard: by window, the sensors that speak for or against it, which decide the threshold.
         spans, hours: of the stream.
     """
 
     times: Floats
     classes: Floats
     known: Floats
-    heard: tuple[Subset, ...]
     spans: tuple[Span, ...]
     hours: float
 
@@ -84,8 +82,7 @@ def answered(
                 belief.learn(live, time)
     rule = classifier.redundancy, classifier.task, classifier.threshold
     found = answer(said, present, subset, *rule, lies)
-    heard = tuple(tuple(compress(subset, row)) for row in found.heard.T)
-    return Answered(at.times, found.classes, found.known, heard, spans, hours)
+    return Answered(at.times, found.classes, found.known, spans, hours)
 
 
 def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
@@ -94,19 +91,6 @@ def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[s
     rows = zip(answers.times.tolist(), answers.classes, answers.known.tolist(), strict=True)
     found = [one.step(time, classes, known) for time, classes, known in rows]
     return np.array(found).reshape(-1, len(labels))
-
-
-def margins(answers: Answered, log_odds: Floats, calibration: TimelineCalibration) -> Floats:
-    """Return log-odds [T, C] less the thresholds of the sensors that are heard."""
-    known = {heard: calibration.threshold(heard) if heard else None for heard in {*answers.heard}}
-    return log_odds - held(answers.times, [known[heard] for heard in answers.heard])
-
-
-def held(times: Floats, thresholds: Iterable[float | None]) -> Floats:
-    """Return the thresholds [T, 1] that count, by those of the sensors that are heard (`timeline.Held`)."""
-    kept = Held()
-    found = [kept.step(time, one) for time, one in zip(times.tolist(), thresholds, strict=True)]
-    return np.array(found).reshape(-1, 1)
 
 
 def told(
@@ -163,7 +147,6 @@ def count(streams: Sequence[tuple[Answered, Sequence[Told]]], lasting: Iterable[
 def thresholds(log_odds: Sequence[Floats], points: int = POINTS) -> list[float]:
     """Return thresholds for a curve, falling: those that more and more windows reach."""
     tops = np.concatenate([one.max(axis=1) for one in log_odds if len(one)] or [np.zeros(1)])
-    tops = tops[np.isfinite(tops)] if np.isfinite(tops).any() else np.zeros(1)  # where no sensor is heard
     shares = np.geomspace(1 / len(tops), 0.98, points)
     return sorted({float(one) for one in np.quantile(tops, 1 - shares)}, reverse=True)
 
@@ -176,7 +159,8 @@ def score(
     condition: str = "",
 ) -> StreamScore:
     """Score a set of sensors on streams, at the threshold and along the curve."""
-    above = [margins(one, odds(one, calibration, labels), calibration) for one in streams]
+    own = calibration.threshold(subsets.parse(subset))
+    above = [odds(one, calibration, labels) - own for one in streams]
     lasting = states(span for one in streams for span in one.spans)
 
     def at(margin: float) -> list[tuple[Answered, list[Told]]]:

@@ -11,7 +11,6 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
 from sensemble_sensors.media.spans import Span
 
 from sensemble_runtime import subsets
@@ -19,7 +18,6 @@ from sensemble_runtime.auditing.stream_audit import (
     Answered,
     Counts,
     count,
-    held,
     odds,
     segments,
     states,
@@ -65,7 +63,7 @@ def fit_timeline(
     options = []
     for evidence in EVIDENCE:
         fitted, worth = TimelineCalibration(evidence, usual, dwell, asked, {}), 0.0
-        for subset in sorted(answers, key=len):  # where fewer are heard, their threshold counts
+        for subset in answers:
             found, value = _threshold(answers[subset], fitted, labels, lasting)
             fitted = replace(fitted, sets=fitted.sets | {subsets.name(subset): found})
             worth += value
@@ -79,25 +77,17 @@ def _threshold(
     labels: Sequence[str],
     lasting: Collection[str],
 ) -> tuple[SetThreshold, float]:
-    """Return the threshold of a set and its score: the share found, or the F1 of states.
-
-    `calibration` has those of smaller sets.
-    """
+    """Return the threshold of a set and its score: the share found, or the F1 of states."""
     log_odds = [odds(one, calibration, labels) for one in streams]
-    known = {subsets.parse(name): found.threshold for name, found in calibration.sets.items()} | {(): np.inf}
-    # Where fewer sensors are heard, their threshold counts.
-    fixed = [np.array([known.get(heard, np.nan) for heard in one.heard]) for one in streams]
-    own_odds = [own[np.isnan(at)] for own, at in zip(log_odds, fixed, strict=True)]
-    counting = [_counting(one, at) for one, at in zip(streams, fixed, strict=True)]
     hours = sum(one.hours for one in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
     linger = timeline.states(calibration, labels)
     kept = list[tuple[float, float, Counts]]()
-    tried = {*thresholds(own_odds, _POINTS), *(_STATES if lasting else ())}
+    tried = {*thresholds(log_odds, _POINTS), *(_STATES if lasting else ())}
     for threshold in sorted(tried, reverse=True):  # more is found, and more is false
         said = [
-            (one, told(one.times, own - np.fmax(threshold + mine, others), 0.0, labels, linger))
-            for one, own, (mine, others) in zip(streams, log_odds, counting, strict=True)
+            (one, told(one.times, own, threshold, labels, linger))
+            for one, own in zip(streams, log_odds, strict=True)
         ]
         counts = count(said, lasting)
         short = [(one, [each for each in own if each.label not in lasting]) for one, own in said]
@@ -110,15 +100,3 @@ def _threshold(
     worth, threshold, counts = alike[len(alike) // 2]
     share = counts.found / counts.spans if counts.spans else None
     return SetThreshold(threshold, hours, counts.false, share), worth
-
-
-def _counting(one: Answered, fixed: NDArray[np.float64]) -> tuple[NDArray[np.floating], NDArray[np.floating]]:
-    """Return 0 where the threshold of the set itself counts, and the fixed ones that count, [T, 1] each.
-
-    Where one does not count it is NaN; where neither does, nothing is heard, and the fixed one is infinite.
-    """
-    mine = held(one.times, [0.0 if np.isnan(at) else None for at in fixed.tolist()])
-    others = held(one.times, [at if np.isfinite(at) else None for at in fixed.tolist()])
-    mine[np.isinf(mine)] = np.nan
-    others[np.isinf(others) & ~np.isnan(mine)] = np.nan
-    return mine, others

@@ -3,7 +3,7 @@
 A session, an audit, a node of the page's lattice and a what-if call it, so that they answer equally.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import compress
 from types import MappingProxyType
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.head import KNOWN
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.belief import RARE, STRANGE, are_strange, believe, whole
+from sensemble_runtime.engine.belief import RARE, are_strange, believe, whole
 from sensemble_runtime.prediction import Doubt, Opinion
 from sensemble_runtime.subsets import Subset
 
@@ -25,6 +25,8 @@ Truths = NDArray[np.bool_]
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
 NONE = -20.0  # the log-odds of a known scene where no sensor sees or hears anything
+ELSEWHERE = 0.1  # the probability that what happens is not before a sensor, though others witness it
+_LEAST = 1e-9
 _NOBODY: Mapping[str, Floats | float] = MappingProxyType({})
 
 
@@ -53,13 +55,18 @@ class Answers:
 class Fused(Answers):
     """Answers, and what a timeline takes of them.
 
-    A sensor that is unfamiliar has no opinion of the classes, but it speaks against all of them. One that is
-    covered or broken does not. Beside others, none does by more than `STRANGE`: it may look elsewhere.
+    The timeline asks more than which class an input shows: whether it shows one. Each sensor m that is heard
+    has a likelihood ratio R_m(c) of class c against none, and a set says
+
+        prod_m [(1 - u_m) R_m(c) + u_m],    R_m(c) = exp(known_m) p_m(c) / q(c),
+
+    where u_m is the probability that the sensor lies or that what happens is `ELSEWHERE`: other words than
+    the digit on a sheet speak little against it. An unfamiliar sensor has no opinion of the classes, so its
+    ratio is the same for all; one that is covered or broken is not heard; for a lone one, u is 0.
     """
 
     classes: Floats  # [N, C], the probabilities if each input shows one of the classes
     known: Floats  # [N], the log-odds that it does; `NONE` without evidence
-    heard: Truths  # [n, N], which sensors speak for or against it
 
 
 def answer(
@@ -74,8 +81,8 @@ def answer(
     """Return the answers of the sensors of `subset` alone to N inputs.
 
     An unfamiliar sensor has no opinion, and may be strange. Without a familiar one, those that are likelier
-    known than not (`head.KNOWN`) still name the likeliest class, never surely, and the `classes` of a
-    timeline stay alike. Without such, there is no evidence.
+    known than not (`head.KNOWN`) still name the likeliest class, never surely. Without such, there is no
+    evidence.
 
     Args:
         evidence: by modality, that of N windows; any finite values where it is absent.
@@ -102,7 +109,6 @@ def answer(
     }
     opinions = np.stack([one.opinions(task) for one in said])
     probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
-    classes = probabilities.astype(np.float64)
     doubts = np.empty(there.shape[1], np.int8)
     sets, which = np.unique(np.stack([asked, against]), axis=2, return_inverse=True)
     for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
@@ -110,16 +116,37 @@ def answer(
         if live.any():
             some = [one.take(rows) for one in compress(said, live)]
             turned = {device: chance[rows] for device, chance in devices.items()}
-            found = believe(some, chances[live][:, rows], redundancy, task, int(strange.sum()), turned)
-            probabilities[rows], classes[rows] = found
+            lying = chances[live][:, rows]
+            probabilities[rows] = believe(some, lying, redundancy, task, int(strange.sum()), turned)
             tops = opinions[live][:, rows].argmax(axis=-1)
             unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)
             doubts[rows] = np.where(probabilities[rows].max(axis=1) >= threshold, SURE, unsure)
-    doubts[unlike], classes[unlike] = UNFAMILIAR, 1 / classes.shape[1]
+    doubts[unlike] = UNFAMILIAR
     heard = there & (usable | ~far)
-    floor = np.where(heard.sum(axis=0) > 1, -STRANGE, NONE)
-    known = np.where(heard, np.maximum(odds, floor), 0).sum(axis=0)
-    return Fused(probabilities, doubts, threshold, classes, np.where(heard.any(axis=0), known, NONE), heard)
+    turned_away = [devices.get(one.device or "", np.zeros(there.shape[1])) for one in said]
+    witness = (1 - chances) * (1 - np.stack(turned_away)) * (1 - ELSEWHERE)
+    ratios = _against_none(said, usable, heard, np.where(heard.sum(axis=0) > 1, witness, 1))
+    most = ratios.max(axis=1)
+    shares = np.exp(ratios - most[:, None])
+    known = np.where(heard.any(axis=0), most + np.log(shares.mean(axis=1)), NONE)
+    return Fused(probabilities, doubts, threshold, shares / shares.sum(axis=1, keepdims=True), known)
+
+
+def _against_none(said: Sequence[Evidence], usable: Truths, heard: Truths, witness: Floats) -> Floats:
+    """Return the log-likelihood ratios [N, C] of each class against none, by n sensors (`Fused`).
+
+    `witness` [n, N] is the probability 1 - u that what happens is before a sensor, and that it does not lie.
+    """
+    count = said[0].classes.shape[-1]
+    prior = np.full(count, 1 / count) if said[0].prior is None else said[0].prior
+    total = np.tile(np.log(count * prior), (heard.shape[1], 1))
+    for one, has_opinion, is_heard, share in zip(said, usable, heard, witness, strict=True):
+        ratio = np.where(has_opinion[:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
+        ratio += 0 if one.known is None else one.known[:, None]
+        with np.errstate(divide="ignore"):  # a lone sensor has no u
+            own = np.logaddexp(np.log(share)[:, None] + ratio, np.log(1 - share)[:, None])
+        total += np.where(is_heard[:, None], own, 0)
+    return np.asarray(total)
 
 
 def fused(

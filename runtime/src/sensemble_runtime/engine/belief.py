@@ -92,10 +92,8 @@ def believe(
     task: Task,
     strange: int = 0,
     devices: Mapping[str, Floats] = MappingProxyType({}),
-) -> tuple[Floats, Floats]:
-    """Return the answer to N inputs by n > 0 live modalities, and the same if each shows one of the classes.
-
-    Both are probabilities float [N, C].
+) -> Floats:
+    """Return the answer to N inputs by n > 0 live modalities, probabilities float [N, C].
 
     `lies`, `redundancy` and `task` are those of `fuse`; `strange` is the number of modalities that
     `are_strange`; `devices` has the probability [N] that each device lies as a whole, `RARE` for others.
@@ -106,13 +104,13 @@ def believe(
     classes = fuse(np.stack([one.classes for one in live]), lies, redundancy, task, live[0].prior, turned)
     scores = [(one.known, one.limit) for one in live if one.known is not None]
     if not scores:
-        return classes, classes
+        return classes
     if len(live) == 1 and not strange:
         ((known, _),) = scores
     else:
         excess = [own - max(limit + MARGIN, -KNOWN) for own, limit in scores]
         known = np.sum(excess, axis=0) - STRANGE * strange
-    return doubted(classes, known, task), classes
+    return doubted(classes, known, task)
 
 
 def are_strange(unfamiliar: Truths, far: Truths, devices: Sequence[str | None]) -> Truths:

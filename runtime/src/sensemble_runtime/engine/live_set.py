@@ -5,7 +5,6 @@ Times are given, so equal input gives equal predictions. For one thread at a tim
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from itertools import compress
 from typing import Protocol
 
 import numpy as np
@@ -29,14 +28,7 @@ from sensemble_runtime.prediction import Prediction
 
 _UNLIKE = "it is unlike what the encoder was trained on"
 _NONE = np.zeros((1, 1))
-_NOTHING = Fused(
-    np.zeros((1, 1), np.float32),
-    np.array([UNFAMILIAR], np.int8),
-    1.0,
-    _NONE,
-    _NONE[0],
-    np.zeros((0, 1), bool),
-)
+_NOTHING = Fused(np.zeros((1, 1), np.float32), np.array([UNFAMILIAR], np.int8), 1.0, _NONE, _NONE[0])
 _ALONE = "it contradicts the others, which agree"
 
 
@@ -269,9 +261,8 @@ class LiveSet:
         trusted = self._without(suspects, live)
         embeddings = {m: vectors[m] for m in trusted}
         if self._timeline:
-            heard = tuple(compress(near, found.heard[:, 0]))
-            known = float(found.known[0])
-            self._happened += self._timeline.note(now, found.classes[0], known, trusted, heard)
+            known, asked = float(found.known[0]), self._without(suspects, near)
+            self._happened += self._timeline.note(now, found.classes[0], known, trusted, asked)
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspects)

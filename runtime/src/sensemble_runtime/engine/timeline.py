@@ -33,7 +33,9 @@ BEGINS = 0.1  # classes a second that begin, before any evidence: one in ten sec
 _MOST = 12.0  # the log-likelihood ratio that an answer counts for at most, against one that is far off
 _LEAST = 1e-12
 PAUSE = 5.0  # seconds without an answer, which is no evidence, after which nothing is known
-HOLD = 2.0  # seconds for which the threshold of sensors counts on: their evidence is still in the filter
+HOLD = (
+    2.0  # seconds for which the threshold of a set counts on when it changes: its evidence is in the filter
+)
 LINGER = 6.0  # log-odds below the threshold by which a state goes on: one stumble does not end a walk
 STATE = 3.0  # seconds that a class lasts from which it is a state; shorter ones are moments
 DEFAULT = TimelineCalibration(3.2, 1.0, {}, 1.0, {"": SetThreshold(1.0, 1e-6, 0, None)})
@@ -109,7 +111,7 @@ class Timeline:
         self._filter = Filter(self._calibration, labels)
         self._episodes = Episodes(labels, states(calibration, labels))
         self._answered = -math.inf  # when the newest answer came
-        self._held = Held()
+        self._held: list[tuple[float, float]] = []  # when, and the threshold of the set
 
     def note(
         self,
@@ -117,16 +119,17 @@ class Timeline:
         classes: Floats,
         known: float,
         sensors: tuple[str, ...] = (),
-        heard: tuple[str, ...] | None = None,
+        near: tuple[str, ...] | None = None,
     ) -> list[Happening]:
         """Take an answer: its probabilities [C] if the scene shows a class, and the log-odds that it does.
 
-        `sensors` are those that it names, `heard` those whose threshold counts (`answer.Fused`), by default
-        the same.
+        `sensors` are those that it names, `near` the set whose threshold counts, by default the same: those
+        that hear nothing just now are of it.
         """
         self._answered = time
-        own = self._calibration.threshold(sensors if heard is None else heard)
-        threshold = self._held.step(time, None if heard == () else own)
+        own = self._calibration.threshold(sensors if near is None else near)
+        self._held = [*((at, one) for at, one in self._held if 0 <= time - at <= HOLD), (time, own)]
+        threshold = max(one for _, one in self._held)
         odds = self._filter.step(time, classes, known)
         return list(self._episodes.step(time, odds, threshold, sensors))
 
@@ -142,20 +145,6 @@ class Timeline:
     def end(self, time: float) -> list[Happening]:
         """End what goes on: no more answers come."""
         return list(self._episodes.end(time))
-
-
-class Held:
-    """The highest threshold of the last `HOLD` seconds."""
-
-    def __init__(self) -> None:
-        self._kept: list[tuple[float, float]] = []  # when, and the threshold
-
-    def step(self, time: float, threshold: float | None) -> float:
-        """Take the threshold of the sensors that are heard, if any is; return the one that counts."""
-        self._kept = [one for one in self._kept if 0 <= time - one[0] <= HOLD]
-        if threshold is not None:
-            self._kept.append((time, threshold))
-        return max((one for _, one in self._kept), default=math.inf)
 
 
 class Episodes:
