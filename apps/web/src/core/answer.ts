@@ -53,8 +53,7 @@ function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly s
       ratios[c] += Math.log(witness * Math.exp(ratio) + 1 - witness);
     });
   }
-  const most = Math.max(...ratios);
-  const shares = ratios.map((ratio) => Math.exp(ratio - most));
-  const sum = shares.reduce((a, b) => a + b, 0);
-  return { classes: shares.map((share) => share / sum), known: most + Math.log(sum / count) };
+  const shares = ratios.map(Math.exp);
+  const sum = shares.reduce((a, b) => a + b);
+  return { classes: shares.map((share) => share / sum), known: Math.log(sum / count) };
 }
