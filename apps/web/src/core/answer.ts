@@ -7,7 +7,6 @@ import { Opinion, type Doubt } from "./opinion";
 
 const NONE = -20; // the log-odds of a known scene where no sensor sees or hears anything
 const ELSEWHERE = 0.1; // the probability that what happens is not before a sensor, though others witness it
-const LEAST = 1e-9;
 
 /** An answer, and what a timeline takes of it: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
 export interface Fused {
@@ -49,8 +48,8 @@ function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly s
     const turned = device ? (lies[whole(device)] ?? RARE) : 0;
     const witness = heard.length > 1 ? (1 - (lies[modality] ?? RARE)) * (1 - turned) * (1 - ELSEWHERE) : 1;
     before.forEach((share, c) => {
-      const ratio = (familiar ? Math.log(Math.max(classes[c], LEAST) / share) : 0) + (known ?? 0);
-      ratios[c] += Math.log(witness * Math.exp(ratio) + 1 - witness);
+      const ratio = (familiar ? classes[c] / share : 1) * Math.exp(known ?? 0);
+      ratios[c] += Math.log(witness * ratio + 1 - witness);
     });
   }
   const shares = ratios.map(Math.exp);
