@@ -42,17 +42,16 @@ function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly s
   if (!heard.length) return { classes: new Float32Array(count).fill(1 / count), known: NONE };
   const prior = evidence.get(heard[0])!.prior ?? [];
   const before = Array.from({ length: count }, (_, c) => prior[c] ?? 1 / count);
-  const ratios = before.map((share) => Math.log(count * share));
+  const ratios = before.map((share) => count * share);
   for (const modality of heard) {
     const { classes, familiar, known, device } = evidence.get(modality)!;
     const turned = device ? (lies[whole(device)] ?? RARE) : 0;
     const witness = heard.length > 1 ? (1 - (lies[modality] ?? RARE)) * (1 - turned) * (1 - ELSEWHERE) : 1;
     before.forEach((share, c) => {
       const ratio = (familiar ? classes[c] / share : 1) * Math.exp(known ?? 0);
-      ratios[c] += Math.log(witness * ratio + 1 - witness);
+      ratios[c] *= witness * ratio + 1 - witness;
     });
   }
-  const shares = ratios.map(Math.exp);
-  const sum = shares.reduce((a, b) => a + b);
-  return { classes: shares.map((share) => share / sum), known: Math.log(sum / count) };
+  const sum = ratios.reduce((a, b) => a + b);
+  return { classes: ratios.map((share) => share / sum), known: Math.log(sum / count) };
 }
