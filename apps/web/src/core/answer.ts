@@ -39,7 +39,7 @@ export function fused({ labels, threshold, task, redundancy }: Classifier, evide
 /** Return what a timeline takes: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
 function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>, count: number): Omit<Fused, "opinion"> {
   const heard = subset.filter((modality) => evidence.get(modality)!.familiar || !evidence.get(modality)!.far);
-  if (!heard.length) return { classes: new Float32Array(count).fill(1 / count), known: NONE };
+  if (!heard.length) return { classes: Array<number>(count).fill(1 / count), known: NONE };
   const prior = evidence.get(heard[0])!.prior ?? [];
   const before = Array.from({ length: count }, (_, c) => prior[c] ?? 1 / count);
   const ratios = before.map((share) => count * share);

@@ -57,7 +57,7 @@ export class Timeline {
   note(time: number, classes: ArrayLike<number>, known: number, sensors: string[], present = sensors): Happening[] {
     const { sets } = this.calibration;
     const own = sets[present.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) };
-    this.held = [...this.held.filter(([at]) => time >= at && time - at <= HOLD), [time, own.threshold]];
+    this.held = [...this.held.filter(([at]) => time - at <= HOLD), [time, own.threshold]];
     const threshold = Math.max(...this.held.map(([, one]) => one));
     const elapsed = time - this.answered;
     const isRested = time - this.last > Math.max(REST, 1.5 * elapsed);
