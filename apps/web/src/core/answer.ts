@@ -22,25 +22,25 @@ export function answer(classifier: Classifier, evidence: ReadonlyMap<string, Evi
 
 /** Return the same with its parts. */
 export function fused({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Fused {
+  const shows = againstNone(evidence, subset, lies, labels.length);
   const familiar = subset.filter((modality) => evidence.get(modality)!.familiar);
   const live = familiar.length ? familiar : subset.filter((modality) => (evidence.get(modality)!.known ?? 0) >= -KNOWN);
   const nothing = new Float32Array(labels.length).fill(1 / labels.length);
-  if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), ...againstNone(evidence, subset, lies, labels.length) };
+  if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), ...shows };
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
   const probabilities = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies);
   const found = Float32Array.from(probabilities);
-  if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), ...againstNone(evidence, subset, lies, labels.length) };
+  if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), ...shows };
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
-  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), ...againstNone(evidence, subset, lies, labels.length) };
+  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), ...shows };
 }
 
 /** Return what a timeline takes: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
 function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>, count: number): Omit<Fused, "opinion"> {
   const heard = subset.filter((modality) => evidence.get(modality)!.familiar || !evidence.get(modality)!.far);
-  if (!heard.length) return { classes: Array<number>(count).fill(1 / count), known: NONE };
-  const prior = evidence.get(heard[0])!.prior ?? [];
+  const prior = evidence.get(subset[0])!.prior ?? [];
   const before = Array.from({ length: count }, (_, c) => prior[c] ?? 1 / count);
   const ratios = before.map((share) => count * share);
   for (const modality of heard) {
@@ -53,5 +53,5 @@ function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly s
     });
   }
   const sum = ratios.reduce((a, b) => a + b);
-  return { classes: ratios.map((share) => share / sum), known: Math.log(sum / count) };
+  return { classes: ratios.map((share) => share / sum), known: heard.length ? Math.log(sum / count) : NONE };
 }
