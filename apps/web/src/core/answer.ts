@@ -8,40 +8,28 @@ import { Opinion, type Doubt } from "./opinion";
 const NONE = -20; // the log-odds of a known scene where no sensor sees or hears anything
 const ELSEWHERE = 0.1; // the probability that what happens is not before a sensor, though others witness it
 
-/** An answer, and what a timeline takes of it: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
-export interface Fused {
-  opinion: Opinion;
-  classes: ArrayLike<number>;
-  known: number;
-}
-
 /** Return the answer of the sensors of a subset alone, by what a window of each says; one that `lies` lacks, a sensor or a device (`whole`), lies as any does. */
-export function answer(classifier: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Opinion {
-  return fused(classifier, evidence, subset, lies).opinion;
-}
-
-/** Return the same with its parts. */
-export function fused({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Fused {
-  const shows = againstNone(evidence, subset, lies, labels.length);
+export function answer({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Opinion {
   const familiar = subset.filter((modality) => evidence.get(modality)!.familiar);
   const live = familiar.length ? familiar : subset.filter((modality) => (evidence.get(modality)!.known ?? 0) >= -KNOWN);
   const nothing = new Float32Array(labels.length).fill(1 / labels.length);
-  if (!live.length) return { opinion: new Opinion(nothing, threshold, labels, "unfamiliar"), ...shows };
+  if (!live.length) return new Opinion(nothing, threshold, labels, "unfamiliar");
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
   const probabilities = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies);
   const found = Float32Array.from(probabilities);
-  if (!familiar.length) return { opinion: new Opinion(found, threshold, labels, "unfamiliar"), ...shows };
+  if (!familiar.length) return new Opinion(found, threshold, labels, "unfamiliar");
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
-  return { opinion: new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure), ...shows };
+  return new Opinion(found, threshold, labels, found[likeliest(found)] >= threshold ? null : unsure);
 }
 
-/** Return what a timeline takes: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
-function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>, count: number): Omit<Fused, "opinion"> {
+/** Return what a timeline takes of the sensors of a subset: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
+export function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>): { classes: number[]; known: number } {
   const heard = subset.filter((modality) => evidence.get(modality)!.familiar || !evidence.get(modality)!.far);
-  const prior = evidence.get(subset[0])!.prior ?? [];
-  const before = Array.from({ length: count }, (_, c) => prior[c] ?? 1 / count);
+  const { classes, prior = [] } = evidence.get(subset[0])!;
+  const count = classes.length;
+  const before = Array.from(classes, (_, c) => prior[c] ?? 1 / count);
   const ratios = before.map((share) => count * share);
   for (const modality of heard) {
     const { classes, familiar, known, device } = evidence.get(modality)!;

@@ -1,7 +1,7 @@
 // The modalities that are attached and live, and predictions from them: the runtime's `engine/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
-import { answer, fused } from "./answer";
+import { againstNone, answer } from "./answer";
 import { Belief } from "./belief";
 import type { Classifier, Evidence } from "./classifier";
 import { Debounced } from "./debounce";
@@ -212,14 +212,17 @@ export class LiveSet {
     const shown = near.map((modality) => this.embeddings.get(modality)!);
     const { lies } = this.belief;
     const evidence = new Map(shown.map(({ modality, embedding }) => [modality, { ...classifier.evidence(modality, embedding), familiar: !unfamiliar.includes(modality) }]));
-    const { opinion: whole, classes, known } = fused(classifier, evidence, near, lies);
+    const whole = answer(classifier, evidence, near, lies);
     const first = this.prefixes.map((one) => near.filter((modality) => one.includes(modality)));
     this.steps = first.map((some) => (some.length ? answer(classifier, evidence, some, lies) : null));
     const opinions = new Map(near.map((modality) => [modality, answer(classifier, evidence, [modality])]));
     const suspects = this.suspects(opinions, unfamiliar, live, now);
     const trusted = without(suspects, live);
     const embeddings = this.vectors(trusted);
-    if (this.timeline) this.happened.push(...this.timeline.note(now, classes, known, trusted, without(suspects, near)));
+    if (this.timeline) {
+      const { classes, known } = againstNone(evidence, near, lies);
+      this.happened.push(...this.timeline.note(now, classes, known, trusted, without(suspects, near)));
+    }
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(
       whole,

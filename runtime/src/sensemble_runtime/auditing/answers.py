@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.manifest import Task
-from sensemble_runtime.engine.answer import Fused, answer
+from sensemble_runtime.engine.answer import Answers, answer
 from sensemble_runtime.engine.belief import RARE, SCENE, Belief, Truths, believe
 from sensemble_runtime.subsets import Subset
 
@@ -33,7 +33,7 @@ class Sessions:
         self._classifier = classifier
         self._scenes = 0
 
-    def answers(self, said: Said, present: Mapping[str, Truths]) -> dict[Subset, Fused]:
+    def answers(self, said: Said, present: Mapping[str, Truths]) -> dict[Subset, Answers]:
         """Return the answers to the next N examples; `present` is [N], by modality."""
         known = self._classifier
         rule = known.redundancy, known.task, known.threshold

@@ -27,7 +27,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import TimelineCalibration
 from sensemble_runtime.engine import timeline
-from sensemble_runtime.engine.answer import answer
+from sensemble_runtime.engine.answer import against_none
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.engine.timeline import LINGER, STATE, Episodes, Filter
@@ -80,9 +80,7 @@ def answered(
             live = {m: opinions[m][i] for m in subset if usable[m][i]}
             if live:
                 belief.learn(live, time)
-    rule = classifier.redundancy, classifier.task, classifier.threshold
-    found = answer(said, present, subset, *rule, lies)
-    return Answered(at.times, found.classes, found.known, spans, hours)
+    return Answered(at.times, *against_none(said, present, subset, lies), spans, hours)
 
 
 def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:

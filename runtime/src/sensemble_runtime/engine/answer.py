@@ -3,7 +3,7 @@
 A session, an audit, a node of the page's lattice and a what-if call it, so that they answer equally.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import compress
 from types import MappingProxyType
@@ -51,24 +51,6 @@ class Answers:
         return Opinion(probabilities, self.threshold, labels, DOUBTS[self.doubts[0]])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Fused(Answers):
-    """Answers, and what a timeline takes of them.
-
-    The timeline asks more than which class an input shows: whether it shows one. Each sensor m that is heard
-    has a likelihood ratio R_m(c) of class c against none, and a set says
-
-        prod_m [(1 - u_m) R_m(c) + u_m],    R_m(c) = exp(known_m) p_m(c) / q(c),
-
-    where u_m is the probability that the sensor lies or that what happens is `ELSEWHERE`: other words than
-    the digit on a sheet speak little against it. An unfamiliar sensor has no opinion of the classes, so its
-    ratio is the same for all; one that is covered or broken is not heard; for a lone one, u is 0.
-    """
-
-    classes: Floats  # [N, C], the probabilities if each input shows one of the classes
-    known: Floats  # [N], the log-odds that it does; `NONE` without evidence
-
-
 def answer(
     evidence: Mapping[str, Evidence],
     present: Mapping[str, Truths],
@@ -77,7 +59,7 @@ def answer(
     task: Task,
     threshold: float,
     lies: Mapping[str, Floats | float] = _NOBODY,
-) -> Fused:
+) -> Answers:
     """Return the answers of the sensors of `subset` alone to N inputs.
 
     An unfamiliar sensor has no opinion, and may be strange. Without a familiar one, those that are likelier
@@ -122,39 +104,63 @@ def answer(
             unsure = np.where((tops != tops[0]).any(axis=0), DISAGREEMENT, SEVERAL)
             doubts[rows] = np.where(probabilities[rows].max(axis=1) >= threshold, SURE, unsure)
     doubts[unlike] = UNFAMILIAR
-    heard = there & (usable | ~far)
-    turned_away = [devices.get(one.device or "", np.zeros(there.shape[1])) for one in said]
-    witness = (1 - chances) * (1 - np.stack(turned_away)) * (1 - ELSEWHERE)
-    ratios = _against_none(said, usable, heard, np.where(heard.sum(axis=0) > 1, witness, 1))
+    return Answers(probabilities, doubts, threshold)
+
+
+def against_none(
+    evidence: Mapping[str, Evidence],
+    present: Mapping[str, Truths],
+    subset: Subset,
+    lies: Mapping[str, Floats | float] = _NOBODY,
+) -> tuple[Floats, Floats]:
+    """Return what a timeline takes of N inputs, by the sensors of `subset` alone.
+
+    It asks more than which class an input shows: whether it shows one. Each sensor m that is heard has a
+    likelihood ratio R_m(c) of class c against none, and a set says
+
+        prod_m [(1 - u_m) R_m(c) + u_m],    R_m(c) = exp(known_m) p_m(c) / q(c),
+
+    where u_m is the probability that the sensor lies or that what happens is `ELSEWHERE`: other words than
+    the digit on a sheet speak little against it. An unfamiliar sensor has no opinion of the classes, so its
+    ratio is the same for all; one that is covered or broken is not heard; for a lone one, u is 0.
+
+    The arguments are those of `answer`. Returned are the probabilities [N, C] if each input shows one of the
+    classes, and the log-odds [N] that it does; `NONE` without evidence.
+    """
+    said = [evidence[m] for m in subset]
+    usable = [evidence[m].usable(present[m]) for m in subset]
+    heard = np.stack(
+        [
+            there if one.far is None else ours | there & ~one.far
+            for one, ours, there in zip(said, usable, (present[m] for m in subset), strict=True)
+        ]
+    )
+    several = heard.sum(axis=0) > 1
+    count = said[0].classes.shape[-1]
+    prior = np.full(count, 1 / count) if said[0].prior is None else said[0].prior
+    ratios = np.tile(np.log(count * prior), (len(several), 1))
+    for m, one, has_opinion, is_heard in zip(subset, said, usable, heard, strict=True):
+        own = np.where(has_opinion[:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
+        own += 0 if one.known is None else one.known[:, None]
+        honest = 1 - lies.get(m, RARE)
+        if one.device:
+            honest = honest * (1 - lies.get(whole(one.device), RARE))
+        share = np.where(several, honest * (1 - ELSEWHERE), 1)[:, None]
+        with np.errstate(divide="ignore"):  # a lone sensor has no u
+            own = np.logaddexp(np.log(share) + own, np.log(1 - share))
+        ratios += np.where(is_heard[:, None], own, 0)
     most = ratios.max(axis=1)
     shares = np.exp(ratios - most[:, None])
     known = np.where(heard.any(axis=0), most + np.log(shares.mean(axis=1)), NONE)
-    return Fused(probabilities, doubts, threshold, shares / shares.sum(axis=1, keepdims=True), known)
+    return shares / shares.sum(axis=1, keepdims=True), known
 
 
-def _against_none(said: Sequence[Evidence], usable: Truths, heard: Truths, witness: Floats) -> Floats:
-    """Return the log-likelihood ratios [N, C] of each class against none, by n sensors (`Fused`).
-
-    `witness` [n, N] is the probability 1 - u that what happens is before a sensor, and that it does not lie.
-    """
-    count = said[0].classes.shape[-1]
-    prior = np.full(count, 1 / count) if said[0].prior is None else said[0].prior
-    total = np.tile(np.log(count * prior), (heard.shape[1], 1))
-    for one, has_opinion, is_heard, share in zip(said, usable, heard, witness, strict=True):
-        ratio = np.where(has_opinion[:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
-        ratio += 0 if one.known is None else one.known[:, None]
-        with np.errstate(divide="ignore"):  # a lone sensor has no u
-            own = np.logaddexp(np.log(share)[:, None] + ratio, np.log(1 - share)[:, None])
-        total += np.where(is_heard[:, None], own, 0)
-    return np.asarray(total)
-
-
-def fused(
+def answer_now(
     classifier: Classifier,
     evidence: Mapping[str, Evidence],
     subset: Subset,
     lies: Mapping[str, Floats | float] = _NOBODY,
-) -> Fused:
+) -> Answers:
     """Return the `answer` of the sensors of `subset` at one moment, by evidence of one window each."""
     there = dict.fromkeys(subset, np.ones(1, bool))
     rule = classifier.redundancy, classifier.task, classifier.threshold
@@ -168,4 +174,4 @@ def opinion(
     lies: Mapping[str, Floats | float] = _NOBODY,
 ) -> Opinion:
     """Return the same as an `Opinion`."""
-    return fused(classifier, evidence, subset, lies).opinion(classifier.labels)
+    return answer_now(classifier, evidence, subset, lies).opinion(classifier.labels)

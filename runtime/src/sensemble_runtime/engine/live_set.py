@@ -17,7 +17,7 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.answer import UNFAMILIAR, Fused, fused, opinion
+from sensemble_runtime.engine.answer import UNFAMILIAR, Answers, against_none, answer_now, opinion
 from sensemble_runtime.engine.belief import Belief
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
@@ -27,8 +27,7 @@ from sensemble_runtime.pooling import pool
 from sensemble_runtime.prediction import Prediction
 
 _UNLIKE = "it is unlike what the encoder was trained on"
-_NONE = np.zeros((1, 1))
-_NOTHING = Fused(np.zeros((1, 1), np.float32), np.array([UNFAMILIAR], np.int8), 1.0, _NONE, _NONE[0])
+_NOTHING = Answers(np.zeros((1, 1), np.float32), np.array([UNFAMILIAR], np.int8), 1.0)
 _ALONE = "it contradicts the others, which agree"
 
 
@@ -89,7 +88,7 @@ class LiveSet:
         self._unfamiliar, self._suspected = Debounced(), Debounced()
         self._begin()
         self.windows: dict[str, WindowRing] = {}  # of the attached modalities
-        self.steps: tuple[Fused, ...] = ()  # the newest answers of the first places alone (`prefixes`)
+        self.steps: tuple[Answers, ...] = ()  # the newest answers of the first places alone (`prefixes`)
         self._happened: list[Happening] = []
         self._embeddings: dict[str, WindowEmbedding] = {}
         self._sensors: dict[str, str] = {}  # by modality, the name of the sensor that gives its samples
@@ -247,10 +246,11 @@ class LiveSet:
             )
             for m, vector in vectors.items()
         }
-        found = fused(classifier, evidence, near, lies)
-        whole = found.opinion(classifier.labels)
+        whole = opinion(classifier, evidence, near, lies)
         first = [tuple(m for m in near if m in one) for one in self._prefixes]
-        self.steps = tuple(fused(classifier, evidence, some, lies) if some else _NOTHING for some in first)
+        self.steps = tuple(
+            answer_now(classifier, evidence, some, lies) if some else _NOTHING for some in first
+        )
         opinions = {m: opinion(classifier, evidence, (m,)) for m in near}
         suspects: subsets.Subset = ()
         if classifier.task == "multi-class":  # in a multi-label task, no label excludes another
@@ -261,8 +261,10 @@ class LiveSet:
         trusted = self._without(suspects, live)
         embeddings = {m: vectors[m] for m in trusted}
         if self._timeline:
-            known, asked = float(found.known[0]), self._without(suspects, near)
-            self._happened += self._timeline.note(now, found.classes[0], known, trusted, asked)
+            there = dict.fromkeys(near, np.ones(1, bool))
+            (classes,), (known,) = against_none(evidence, there, near, lies)
+            asked = self._without(suspects, near)
+            self._happened += self._timeline.note(now, classes, float(known), trusted, asked)
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspects)
