@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
 from sensemble_runtime.engine.answer import ELSEWHERE, NONE, UNFAMILIAR, against_none, answer_now
-from sensemble_runtime.engine.belief import RARE
 from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline
 from sensemble_sensors.supervision.events import Event
 
@@ -183,15 +182,6 @@ def test_what_is_unfamiliar_speaks_against_a_moment_and_what_is_covered_does_not
     assert both[1] < 1.5, "an unfamiliar sound speaks against"
     assert dark[1] == pytest.approx(alone[1])
     assert of(audio=covered)[1] == NONE
-
-
-def test_a_sensor_that_looks_elsewhere_speaks_against_a_moment_by_so_much_at_most() -> None:
-    asked = classifier(familiar=-1.0)
-    said = {"audio": window(1, 3, known=-9.0), "video": window(1, 7, known=2.0)}
-    evidence = {m: asked.evidence(m, one[np.newaxis]) for m, one in said.items()}
-    bound = np.log(1 - (1 - RARE) * (1 - ELSEWHERE))
-    assert heard(evidence)[1] == pytest.approx(2 + bound, abs=0.2)
-    assert heard({"audio": evidence["audio"]})[1] == pytest.approx(-9)
 
 
 @given(
