@@ -9,7 +9,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from tempfile import TemporaryDirectory
-from threading import Thread
+from threading import Lock, Thread
 from typing import Any, Self
 
 import numpy as np
@@ -33,6 +33,7 @@ class Browser:
 
     def __init__(self, program: str, site: Path) -> None:
         self._program, self._started = program, False
+        self._encoding = Lock()  # one window at a time: an answer says not whose it is
         self._windows: SimpleQueue[tuple[str, bytes] | None] = SimpleQueue()
         self._answers: SimpleQueue[Floats | str] = SimpleQueue()
         handler = partial(_Handler, self._windows, self._answers, directory=str(site))
@@ -67,15 +68,19 @@ class Browser:
         self._profile.cleanup()
 
     def encode(self, modality: str, window: NDArray[Any]) -> tuple[Floats, float]:
-        """Return the embedding of a window [1, ...], float32 [d], and its milliseconds; else StepError."""
-        self._windows.put((modality, np.ascontiguousarray(window).tobytes()))
-        try:
-            answer = self._answers.get(timeout=_ANSWERS if self._started else _STARTS)
-        except Empty:
-            answer = "it did not answer; does it open pages, and has it WebAssembly?"
-        if isinstance(answer, str):
-            raise StepError(f"{self._program}: {answer}")
-        self._started = True
+        """Return the embedding of a window [1, ...], float32 [d], and its milliseconds; else StepError.
+
+        Safe to call from several threads.
+        """
+        with self._encoding:
+            self._windows.put((modality, np.ascontiguousarray(window).tobytes()))
+            try:
+                answer = self._answers.get(timeout=_ANSWERS if self._started else _STARTS)
+            except Empty:
+                answer = "it did not answer; does it open pages, and has it WebAssembly?"
+            if isinstance(answer, str):
+                raise StepError(f"{self._program}: {answer}")
+            self._started = True
         return answer[1:], float(answer[0])
 
 
