@@ -173,7 +173,7 @@ def heard_by(
     """Return what a live set hears of a stream."""
     hours = seconds(stream, {}) / 3600
     found = answered(bundle.classifier, bundle.specs, windows, subset, stream.spans, hours)
-    return Heard(found.times, found.classes, found.known, found.spans, hours)
+    return Heard(found.times, *found.said.joined({}), found.spans, hours)
 
 
 def encoded(

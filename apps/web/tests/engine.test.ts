@@ -8,6 +8,7 @@ import { Engine, type Output, type View } from "../src/core/engine";
 import type { PoppedWindow, Prediction } from "../src/core/live_set";
 import { Sparing } from "../src/core/sparing";
 import type { Media, Sample } from "../src/core/spec";
+import { againstNone } from "../src/core/answer";
 import { Timeline } from "../src/core/timeline";
 
 const SCRIPTS = join(import.meta.dirname, "../../../tests/runtime/engine/scripts");
@@ -92,8 +93,10 @@ test("the policy of sensors that sleep", () => {
 test("moments and states", () => {
   const [{ calibration }, ...steps] = read("timeline.json");
   const timeline = new Timeline(calibration, labels);
-  steps.forEach(({ at, classes, known, sensors, happened }: any, i: number) => {
-    const found = [...timeline.passTo(at), ...timeline.note(at, classes, known, sensors)];
+  steps.forEach(({ at, evidence, lies, classes, known, sensors, happened }: any, i: number) => {
+    const said = againstNone(new Map(Object.entries(evidence)) as never, sensors, lies, calibration.sets[sensors.join("+")].weights);
+    expect([i, said.known, said.classes]).toEqual([i, near(known), classes.map(near)]);
+    const found = [...timeline.passTo(at), ...timeline.note(at, said.classes, said.known, sensors)];
     expect([i, happened]).toEqual([i, found.map(({ kind, label, began, ended, confidence }) => [kind, label, began, ended, near(confidence)])]);
   });
 });

@@ -20,7 +20,7 @@ import numpy as np
 from hypothesis import Phase, find, settings
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.bundle.classifier import Classifier
+from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.bundle.head import Familiarity, Head
 from sensemble_runtime.bundle.manifest import (
     Calibration,
@@ -28,6 +28,7 @@ from sensemble_runtime.bundle.manifest import (
     SparingCalibration,
     TimelineCalibration,
 )
+from sensemble_runtime.engine.answer import witnesses
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
@@ -472,20 +473,39 @@ def spared() -> list[dict[str, Any]]:
 def timed() -> list[dict[str, Any]]:
     """Return drawn answers of two states and a moment, and what a timeline tells of them."""
     draw, now, label, steps = np.random.default_rng(0), 0.0, 0, []
-    sets = {"audio": SetThreshold(2.5, 1.0, 0, None), "audio+video": SetThreshold(1.0, 1.0, 0, None)}
+    sets = {
+        "audio": SetThreshold(2.5, 1.0, 0, None),
+        "audio+video": SetThreshold(1.0, 1.0, 0, None, {"video": 0.25}),
+    }
     calibration = TimelineCalibration(0.8, 12.0, {"two": 0.5}, 1.0, sets)
     timeline = Timeline(calibration, LABELS)
     for _ in range(400):
         now += float(draw.choice([0.25, 0.5, 1.5, 7.0], p=[0.45, 0.5, 0.03, 0.02]))
         label = int(draw.integers(3)) if draw.uniform() < 0.1 else label
-        classes = np.round(draw.dirichlet(np.where(np.arange(3) == label, 6, 1)), 6)
-        known = round(float(draw.normal(1, 3)), 6)
         sensors = ("audio",) if draw.uniform() < 0.3 else ("audio", "video")
-        happened = [*timeline.pass_to(now), *timeline.note(now, classes, known, sensors)]
+        evidence = {
+            m: Evidence(
+                np.round(draw.dirichlet(np.where(np.arange(3) == label, 6, 1)), 6)[np.newaxis],
+                np.round(draw.normal(1, 3, 1), 6),
+                familiar=draw.uniform(size=1) < 0.9,
+                far=draw.uniform(size=1) < 0.5,
+            )
+            for m in sensors
+        }
+        lies = {m: round(float(draw.uniform()) ** 4, 6) for m in sensors}
+        there = dict.fromkeys(sensors, np.ones(1, bool))
+        (classes,), (known,) = witnesses(evidence, there, sensors, lies).joined(calibration.weights(sensors))
+        happened = [*timeline.pass_to(now), *timeline.note(now, classes, float(known), sensors)]
         said = [[one.kind, one.label, one.began, one.ended, one.confidence] for one in happened]
-        steps.append(
-            {"at": now, "classes": classes.tolist(), "known": known, "sensors": sensors, "happened": said}
-        )
+        given = {
+            m: {
+                "classes": one.classes[0].tolist(),
+                **{name: getattr(one, name)[0].item() for name in ("known", "familiar", "far")},
+            }
+            for m, one in evidence.items()
+        }
+        answer = {"classes": classes.tolist(), "known": float(known), "happened": said}
+        steps.append({"at": now, "evidence": given, "lies": lies, "sensors": sensors, **answer})
     return [{"calibration": encode(calibration)}, *steps]
 
 

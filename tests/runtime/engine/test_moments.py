@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
-from sensemble_runtime.engine.answer import ELSEWHERE, NONE, UNFAMILIAR, against_none, answer_now
+from sensemble_runtime.engine.answer import ELSEWHERE, NONE, UNFAMILIAR, answer_now, witnesses
 from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline
 from sensemble_sensors.supervision.events import Event
 
@@ -36,8 +36,8 @@ def classes(label: int | None) -> np.ndarray:
 def heard(evidence: Mapping[str, Evidence], lies: Mapping[str, float] = NOBODY) -> tuple[np.ndarray, float]:
     """Return what a timeline takes of one window of each sensor."""
     subset = tuple(sorted(evidence))
-    found = against_none(evidence, dict.fromkeys(subset, np.ones(1, bool)), subset, lies)
-    return found[0][0], float(found[1][0])
+    (found,), (known,) = witnesses(evidence, dict.fromkeys(subset, np.ones(1, bool)), subset, lies).joined({})
+    return found, float(known)
 
 
 def told(

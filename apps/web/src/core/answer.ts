@@ -12,12 +12,10 @@ const ELSEWHERE = 0.1; // the probability that what happens is not before a sens
 export function answer({ labels, threshold, task, redundancy }: Classifier, evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>> = {}): Opinion {
   const familiar = subset.filter((modality) => evidence.get(modality)!.familiar);
   const live = familiar.length ? familiar : subset.filter((modality) => (evidence.get(modality)!.known ?? 0) >= -KNOWN);
-  const nothing = new Float32Array(labels.length).fill(1 / labels.length);
-  if (!live.length) return new Opinion(nothing, threshold, labels, "unfamiliar");
+  if (!live.length) return new Opinion(new Float32Array(labels.length).fill(1 / labels.length), threshold, labels, "unfamiliar");
   const said = live.map((modality) => evidence.get(modality)!);
   const strange = strangeOf(subset.filter((modality) => !live.includes(modality)).map((modality) => evidence.get(modality)!));
-  const probabilities = believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies);
-  const found = Float32Array.from(probabilities);
+  const found = Float32Array.from(believe(said, live.map((modality) => lies[modality] ?? RARE), redundancy, task, strange.length, lies));
   if (!familiar.length) return new Opinion(found, threshold, labels, "unfamiliar");
   const tops = new Set(said.map((one) => likeliest(opinionOf(one, task))));
   const unsure: Doubt = tops.size > 1 ? "disagreement" : "several";
@@ -25,19 +23,19 @@ export function answer({ labels, threshold, task, redundancy }: Classifier, evid
 }
 
 /** Return what a timeline takes of the sensors of a subset: the probabilities of the classes if the scene shows one, and the log-odds that it does. */
-export function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>): { classes: number[]; known: number } {
-  const heard = subset.filter((modality) => evidence.get(modality)!.familiar || !evidence.get(modality)!.far);
+export function againstNone(evidence: ReadonlyMap<string, Evidence>, subset: readonly string[], lies: Readonly<Record<string, number>>, weights?: Readonly<Record<string, number>> | null): { classes: number[]; known: number } {
+  const heard = subset.filter((modality) => !evidence.get(modality)!.far || evidence.get(modality)!.familiar);
   const { classes, prior = [] } = evidence.get(subset[0])!;
   const count = classes.length;
   const before = Array.from(classes, (_, c) => prior[c] ?? 1 / count);
   const ratios = before.map((share) => count * share);
   for (const modality of heard) {
     const { classes, familiar, known, device } = evidence.get(modality)!;
-    const turned = device ? (lies[whole(device)] ?? RARE) : 0;
-    const witness = heard.length > 1 ? (1 - (lies[modality] ?? RARE)) * (1 - turned) * (1 - ELSEWHERE) : 1;
+    const honest = (name: string): number => 1 - (lies[name] ?? RARE);
+    const witness = heard.length > 1 ? honest(modality) * (device ? honest(whole(device)) : 1) * (1 - ELSEWHERE) : 1;
     before.forEach((share, c) => {
       const ratio = (familiar ? classes[c] / share : 1) * Math.exp(known ?? 0);
-      ratios[c] *= witness * ratio + 1 - witness;
+      ratios[c] *= (witness * ratio + 1 - witness) ** (weights?.[modality] ?? 1);
     });
   }
   const sum = ratios.reduce((a, b) => a + b);

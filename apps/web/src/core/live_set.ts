@@ -220,8 +220,9 @@ export class LiveSet {
     const trusted = without(suspects, live);
     const embeddings = this.vectors(trusted);
     if (this.timeline) {
-      const { classes, known } = againstNone(evidence, near, lies);
-      this.happened.push(...this.timeline.note(now, classes, known, trusted, without(suspects, near)));
+      const asked = without(suspects, near);
+      const { classes, known } = againstNone(evidence, near, lies, this.timeline.calibration.sets[asked.join("+")]?.weights);
+      this.happened.push(...this.timeline.note(now, classes, known, trusted, asked));
     }
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(

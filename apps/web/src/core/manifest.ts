@@ -86,7 +86,7 @@ const entries = (check: Check): Check => (raw, field) => {
 const struct = (checks: Record<string, Check>): Check => (raw, field) => {
   entries(() => {})(raw, field);
   for (const key of new Set([...Object.keys(checks), ...Object.keys(raw as object)])) {
-    if (!Object.hasOwn(raw as object, key) && [maybe, TIMELINE, SPARING, PRIOR].includes(checks[key])) continue;
+    if (!Object.hasOwn(raw as object, key) && [maybe, WEIGHTS, TIMELINE, SPARING, PRIOR].includes(checks[key])) continue;
     if (!Object.hasOwn(raw as object, key)) refuse(join(field, key), "missing");
     if (!Object.hasOwn(checks, key)) refuse(join(field, key), "unknown field");
     checks[key]((raw as Record<string, unknown>)[key], join(field, key));
@@ -95,10 +95,11 @@ const struct = (checks: Record<string, Check>): Check => (raw, field) => {
 const join = (field: string, key: string): string => (field ? `${field}.${key}` : key);
 const fields = (names: string, check: Check): Record<string, Check> => Object.fromEntries(names.split(" ").map((name) => [name, check]));
 
+const WEIGHTS = optional(entries(number)); // may be missing
 const TIMELINE = optional(struct({
   ...fields("evidence usual asked", number),
   dwell: entries(number),
-  sets: entries(struct({ ...fields("threshold hours", number), false: integer, found: optional(number) })),
+  sets: entries(struct({ ...fields("threshold hours", number), false: integer, found: optional(number), weights: WEIGHTS })),
 })); // may be missing
 const PRIOR = optional(list(number)); // may be missing
 const SPARING = optional(struct({

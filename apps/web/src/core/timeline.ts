@@ -6,7 +6,7 @@ export interface TimelineCalibration {
   usual: number;
   dwell: Record<string, number>;
   asked: number;
-  sets: Record<string, { threshold: number }>;
+  sets: Record<string, { threshold: number; weights?: Record<string, number> | null }>;
 }
 
 const REST = 0.75; // seconds below the threshold after which a class has ended
@@ -45,7 +45,7 @@ export class Timeline {
   private since = new Map<string, number>(); // when the log-odds of a state came within `LINGER` of the threshold
   private going: Happening | null = null;
   private held: [number, number][] = []; // when, and the threshold of the set
-  private readonly calibration: TimelineCalibration;
+  readonly calibration: TimelineCalibration;
 
   constructor(calibration: TimelineCalibration | null, private readonly labels: readonly string[]) {
     this.calibration = calibration ?? DEFAULT;

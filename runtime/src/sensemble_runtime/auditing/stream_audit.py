@@ -27,7 +27,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import TimelineCalibration
 from sensemble_runtime.engine import timeline
-from sensemble_runtime.engine.answer import against_none
+from sensemble_runtime.engine.answer import Witnesses, witnesses
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.engine.timeline import LINGER, STATE, Episodes, Filter
@@ -46,14 +46,12 @@ class Answered:
 
     Attributes:
         times: float64 [T].
-        classes: probabilities [T, C] if the scene shows one of the classes.
-        known: log-odds [T] that it does.
+        said: what each sensor says at each of them.
         spans, hours: of the stream.
     """
 
     times: Floats
-    classes: Floats
-    known: Floats
+    said: Witnesses
     spans: tuple[Span, ...]
     hours: float
 
@@ -80,14 +78,17 @@ def answered(
             live = {m: opinions[m][i] for m in subset if usable[m][i]}
             if live:
                 belief.learn(live, time)
-    return Answered(at.times, *against_none(said, present, subset, lies), spans, hours)
+    return Answered(at.times, witnesses(said, present, subset, lies), spans, hours)
 
 
-def odds(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
-    """Return the timeline's log-odds [T, C] that each class is going on."""
+def odds(
+    answers: Answered, calibration: TimelineCalibration, labels: Sequence[str], weights: Mapping[str, float]
+) -> Floats:
+    """Return the timeline's log-odds [T, C] that each class is going on, by the weights of sensors."""
     one = Filter(calibration, labels)
-    rows = zip(answers.times.tolist(), answers.classes, answers.known.tolist(), strict=True)
-    found = [one.step(time, classes, known) for time, classes, known in rows]
+    shown, known = answers.said.joined(weights)
+    rows = zip(answers.times.tolist(), shown, known.tolist(), strict=True)
+    found = [one.step(*row) for row in rows]
     return np.array(found).reshape(-1, len(labels))
 
 
@@ -157,8 +158,9 @@ def score(
     condition: str = "",
 ) -> StreamScore:
     """Score a set of sensors on streams, at the threshold and along the curve."""
-    own = calibration.threshold(subsets.parse(subset))
-    above = [odds(one, calibration, labels) - own for one in streams]
+    sensors = subsets.parse(subset)
+    weights = calibration.weights(sensors)
+    above = [odds(one, calibration, labels, weights) - calibration.threshold(sensors) for one in streams]
     lasting = states(span for one in streams for span in one.spans)
 
     def at(margin: float) -> list[tuple[Answered, list[Told]]]:
@@ -172,7 +174,7 @@ def score(
     for margin in sorted({*thresholds(above), 0.0}, reverse=True):  # the operating point lies on it
         point = count(at(margin), lasting)
         share = point.found / point.spans if point.spans else None
-        threshold = calibration.threshold(subsets.parse(subset)) + margin
+        threshold = calibration.threshold(sensors) + margin
         curve.append(CurvePoint(threshold, share, point.false / point.hours))
     low, high = poisson_interval(counts.false)
     delays = np.array(counts.delays)

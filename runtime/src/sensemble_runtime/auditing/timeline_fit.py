@@ -1,4 +1,4 @@
-"""The fit of the timeline to streams: how long classes last, how far windows repeat each other, thresholds.
+"""The fit of the timeline to streams: how long classes last, how far each sensor counts in a set, thresholds.
 
 At the threshold of each set of sensors, and at all higher ones, false moments stay within what is asked for
 with a probability of 95 % (the exact bound of a Poisson count); where there are too few hours for that, there
@@ -9,6 +9,7 @@ states best; of those that do alike, the middle one.
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
+from itertools import product
 
 import numpy as np
 from sensemble_sensors.media.spans import Span
@@ -32,6 +33,10 @@ ASKED = 1.0
 """False events an hour, unless others are asked for."""
 EVIDENCE = (3.2, 1.6, 0.8, 0.4)
 """Windows that a second of windows may count for; of those that do alike, the first is the fastest."""
+WEIGHTS = (1.0, 0.7, 0.5, 0.25, 0.1)
+"""Weights that the evidence of a sensor may have in a set."""
+_LED = 0.25  # the weight of the others where one sensor leads, to begin with
+_BETTER = 0.05  # of the score, by which other weights are better: few streams tell no less
 _WINDOW = 1.0  # seconds that a class lasts where no span says it
 _SPANS = 5  # spans of a class that say how long it lasts
 _SHORTEST = 0.1  # seconds
@@ -60,25 +65,52 @@ def fit_timeline(
     dwell = {label: float(np.median(own)) for label, own in lengths.items() if len(own) >= _SPANS}
 
     lasting = states(span for own in answers.values() for one in own for span in one.spans)
-    options = []
-    for evidence in EVIDENCE:
-        fitted, worth = TimelineCalibration(evidence, usual, dwell, asked, {}), 0.0
-        for subset in answers:
-            found, value = _threshold(answers[subset], fitted, labels, lasting)
-            fitted = replace(fitted, sets=fitted.sets | {subsets.name(subset): found})
-            worth += value
-        options.append((worth, fitted))
-    return max(options, key=lambda option: option[0])[1]
+    options = [TimelineCalibration(evidence, usual, dwell, asked, {}) for evidence in EVIDENCE]
+    worth = [sum(_threshold(own, {}, one, labels, lasting)[0] for own in answers.values()) for one in options]
+    fitted = options[int(np.argmax(worth))]
+    sets = {subsets.name(one): _fitted(one, own, fitted, labels, lasting) for one, own in answers.items()}
+    return replace(fitted, sets=sets)
 
 
-def _threshold(
+def _fitted(
+    subset: Subset,
     streams: Sequence[Answered],
     calibration: TimelineCalibration,
     labels: Sequence[str],
     lasting: Collection[str],
-) -> tuple[SetThreshold, float]:
-    """Return the threshold of a set and its score: the share found, or the F1 of states."""
-    log_odds = [odds(one, calibration, labels) for one in streams]
+) -> SetThreshold:
+    """Return the weights of a set's sensors and its threshold: one weight after the other, while it pays."""
+
+    def tried(weights: Mapping[str, float]) -> tuple[float, SetThreshold]:
+        return _threshold(streams, weights, calibration, labels, lasting)
+
+    best = tried(dict.fromkeys(subset, 1.0))
+    leaders = subset if len(subset) > 1 else ()
+    for start in ({m: 1.0 if m == leader else _LED for m in subset} for leader in leaders):
+        best = _better(best, tried(start))
+    before = None
+    while before is not best:
+        before = best
+        for m, weight in product(subset, WEIGHTS):
+            weights = best[1].weights or {}
+            if weights[m] != weight:
+                best = _better(best, tried(weights | {m: weight}))
+    return best[1]
+
+
+def _better(one: tuple[float, SetThreshold], other: tuple[float, SetThreshold]) -> tuple[float, SetThreshold]:
+    return other if other[0] >= one[0] + _BETTER else one
+
+
+def _threshold(
+    streams: Sequence[Answered],
+    weights: Mapping[str, float],
+    calibration: TimelineCalibration,
+    labels: Sequence[str],
+    lasting: Collection[str],
+) -> tuple[float, SetThreshold]:
+    """Return the score of a set, the share found or the F1 of states, and its threshold."""
+    log_odds = [odds(one, calibration, labels, weights) for one in streams]
     hours = sum(one.hours for one in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
     linger = timeline.states(calibration, labels)
@@ -99,4 +131,4 @@ def _threshold(
     alike = [one for one in kept if one[0] == best]
     worth, threshold, counts = alike[len(alike) // 2]
     share = counts.found / counts.spans if counts.spans else None
-    return SetThreshold(threshold, hours, counts.false, share), worth
+    return worth, SetThreshold(threshold, hours, counts.false, share, dict(weights))

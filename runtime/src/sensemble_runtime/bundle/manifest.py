@@ -114,6 +114,7 @@ class SetThreshold:
     hours: Annotated[float, (1e-6, 1e6)]  # of the streams
     false: Count  # events in them that were none
     found: Share | None  # of their spans; None without one
+    weights: dict[str, Annotated[float, (0.01, 1)]] | None = None  # of its sensors' evidence; None: 1 each
 
     @property
     def bound(self) -> float:
@@ -141,6 +142,11 @@ class TimelineCalibration:
         """Return the threshold of a live set; of one that was not fitted, the highest."""
         own = self.sets.get("+".join(sorted(sensors)))
         return max(one.threshold for one in self.sets.values()) if own is None else own.threshold
+
+    def weights(self, sensors: Iterable[str]) -> dict[str, float]:
+        """Return how far the evidence of each sensor of a live set counts, if not in full."""
+        own = self.sets.get("+".join(sorted(sensors)))
+        return {} if own is None or own.weights is None else own.weights
 
     @property
     def promise(self) -> str:

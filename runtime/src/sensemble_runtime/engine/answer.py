@@ -78,7 +78,7 @@ def answer(
     said = [evidence[m] for m in subset]
     there = np.stack([present[m] for m in subset])
     usable = np.stack([evidence[m].usable(present[m]) for m in subset])
-    far = np.stack([np.zeros(there.shape[1], bool) if one.far is None else one.far for one in said])
+    far = np.stack([_far(evidence[m], present[m]) for m in subset])
     odds = np.stack([np.zeros(there.shape[1]) if one.known is None else one.known for one in said])
     unlike = ~usable.any(axis=0)
     asked = np.where(unlike, there & (odds >= -KNOWN), usable)
@@ -107,52 +107,66 @@ def answer(
     return Answers(probabilities, doubts, threshold)
 
 
-def against_none(
-    evidence: Mapping[str, Evidence],
-    present: Mapping[str, Truths],
-    subset: Subset,
-    lies: Mapping[str, Floats | float] = _NOBODY,
-) -> tuple[Floats, Floats]:
-    """Return what a timeline takes of N inputs, by the sensors of `subset` alone.
+@dataclass(frozen=True, slots=True, eq=False)
+class Witnesses:
+    """The evidence for a timeline of N inputs: of each sensor of a set, for each class against none.
 
     It asks more than which class an input shows: whether it shows one. Each sensor m that is heard has a
     likelihood ratio R_m(c) of class c against none, and a set says
 
-        prod_m [(1 - u_m) R_m(c) + u_m],    R_m(c) = exp(known_m) p_m(c) / q(c),
+        prod_m [(1 - u_m) R_m(c) + u_m] ** w_m,    R_m(c) = exp(known_m) p_m(c) / q(c),
 
     where u_m is the probability that the sensor lies or that what happens is `ELSEWHERE`: other words than
-    the digit on a sheet speak little against it. An unfamiliar sensor has no opinion of the classes, so its
-    ratio is the same for all; one that is covered or broken is not heard; for a lone one, u is 0.
-
-    The arguments are those of `answer`. Returned are the probabilities [N, C] if each input shows one of the
-    classes, and the log-odds [N] that it does; `NONE` without evidence.
+    the digit on a sheet speak little against it. The weight w_m is fitted in each set: a camera that sees the
+    same scribble for seconds repeats itself. An unfamiliar sensor has no opinion of the classes, so its ratio
+    is the same for all; one that is covered or broken is not heard; for a lone one, u is 0.
     """
-    said = [evidence[m] for m in subset]
-    usable = [evidence[m].usable(present[m]) for m in subset]
-    heard = np.stack(
-        [
-            there if one.far is None else ours | there & ~one.far
-            for one, ours, there in zip(said, usable, (present[m] for m in subset), strict=True)
-        ]
-    )
-    several = heard.sum(axis=0) > 1
-    count = said[0].classes.shape[-1]
-    prior = np.full(count, 1 / count) if said[0].prior is None else said[0].prior
-    ratios = np.tile(np.log(count * prior), (len(several), 1))
-    for m, one, has_opinion, is_heard in zip(subset, said, usable, heard, strict=True):
-        own = np.where(has_opinion[:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
-        own += 0 if one.known is None else one.known[:, None]
-        honest = 1 - lies.get(m, RARE)
+
+    ratios: Mapping[str, Floats]  # by sensor, logarithms [N, C]; 0 where it is not heard
+    heard: Truths  # [N], whether any is
+    prior: Floats  # [C]
+
+    def joined(self, weights: Mapping[str, float]) -> tuple[Floats, Floats]:
+        """Return the probabilities [N, C] if inputs show one of the classes, and the log-odds [N] of that.
+
+        A sensor that `weights` lacks counts in full. The log-odds are `NONE` without evidence.
+        """
+        total = sum((weights.get(m, 1.0) * own for m, own in self.ratios.items()), np.log(self.prior))
+        most = total.max(axis=1)
+        shares = np.exp(total - most[:, None])
+        known = most + np.log(shares.sum(axis=1))
+        return shares / shares.sum(axis=1, keepdims=True), np.where(self.heard, known, NONE)
+
+
+def witnesses(
+    evidence: Mapping[str, Evidence],
+    present: Mapping[str, Truths],
+    subset: Subset,
+    lies: Mapping[str, Floats | float] = _NOBODY,
+) -> Witnesses:
+    """Return what each sensor of `subset` says to N inputs; the arguments are those of `answer`."""
+    usable = {m: evidence[m].usable(present[m]) for m in subset}
+    heard = {m: usable[m] | present[m] & ~_far(evidence[m], present[m]) for m in subset}
+    count = np.sum([*heard.values()], axis=0)
+    size = evidence[subset[0]].classes.shape[-1]
+    own = evidence[subset[0]].prior
+    prior = np.full(size, 1 / size) if own is None else own
+    ratios = dict[str, Floats]()
+    for m in subset:
+        one, honest = evidence[m], 1 - lies.get(m, RARE)
         if one.device:
             honest = honest * (1 - lies.get(whole(one.device), RARE))
-        share = np.where(several, honest * (1 - ELSEWHERE), 1)[:, None]
+        ratio = np.where(usable[m][:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
+        ratio += 0 if one.known is None else one.known[:, None]
+        share = np.where(count > 1, honest * (1 - ELSEWHERE), 1)[:, None]
         with np.errstate(divide="ignore"):  # a lone sensor has no u
-            own = np.logaddexp(np.log(share) + own, np.log(1 - share))
-        ratios += np.where(is_heard[:, None], own, 0)
-    most = ratios.max(axis=1)
-    shares = np.exp(ratios - most[:, None])
-    known = np.where(heard.any(axis=0), most + np.log(shares.mean(axis=1)), NONE)
-    return shares / shares.sum(axis=1, keepdims=True), known
+            bounded = np.logaddexp(np.log(share) + ratio, np.log(1 - share))
+        ratios[m] = np.where(heard[m][:, None], bounded, 0)
+    return Witnesses(ratios, count > 0, prior)
+
+
+def _far(one: Evidence, present: Truths) -> Truths:
+    return np.zeros(len(present), bool) if one.far is None else one.far
 
 
 def answer_now(

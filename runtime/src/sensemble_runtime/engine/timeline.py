@@ -107,8 +107,8 @@ class Timeline:
     """
 
     def __init__(self, calibration: TimelineCalibration | None, labels: Sequence[str]) -> None:
-        self._calibration = calibration or DEFAULT
-        self._filter = Filter(self._calibration, labels)
+        self.calibration = calibration or DEFAULT
+        self._filter = Filter(self.calibration, labels)
         self._episodes = Episodes(labels, states(calibration, labels))
         self._answered = -math.inf  # when the newest answer came
         self._held: list[tuple[float, float]] = []  # when, and the threshold of the set
@@ -127,7 +127,7 @@ class Timeline:
         that hear nothing just now are of it.
         """
         self._answered = time
-        own = self._calibration.threshold(sensors if near is None else near)
+        own = self.calibration.threshold(sensors if near is None else near)
         self._held = [*((at, one) for at, one in self._held if 0 <= time - at <= HOLD), (time, own)]
         threshold = max(one for _, one in self._held)
         odds = self._filter.step(time, classes, known)
