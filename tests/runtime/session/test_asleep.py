@@ -115,9 +115,10 @@ def test_a_thousand_wakings_leave_no_descriptor_and_no_thread_behind(
         wait_until(lambda: log.of(name) == ["attached", "asleep"] and not camera.holders)
         open_files, threads = descriptors(), threading.active_count()
         for waking in range(2, 1002):
-            one.wake()
-            wait_until(lambda waking=waking: camera.opened == waking and not camera.holders)
-        wait_until(lambda: log.of(name).count("woken") == 1000)
+            one.wake()  # one that comes while it is being opened would wake nobody
+            wait_until(lambda waking=waking: log.of(name).count("asleep") == waking and not camera.holders)
+        assert camera.opened == 1001
+        assert log.of(name).count("woken") == 1000
         wait_until(lambda: descriptors() <= open_files)
         wait_until(lambda: threading.active_count() <= threads)
 
