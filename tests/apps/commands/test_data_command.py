@@ -9,6 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sensemble_apps.cli import main
+from sensemble_train.digits import build
+from sensemble_train.digits.plan import DigitsConfig
 
 from tests.apps.conftest import Refusal, Sensemble
 from tests.train import published  # type: ignore[import-not-found,unused-ignore]
@@ -144,3 +146,23 @@ def test_show_counts_the_hours_and_the_spans_of_streams(
     assert ["two", "0", "0", "1"] in rows
     assert main(["data", "show", str(folder), "--check"]) == 2
     assert "streams.jsonl:1: spans: two ends at 9 s" in capsys.readouterr().out
+
+
+def test_hours_of_streams_are_built_where_minutes_are_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked = list[tuple[Path, DigitsConfig]]()
+
+    def note(folder: Path, config: DigitsConfig, _: object) -> Path:
+        asked.append((folder, config))
+        return tmp_path
+
+    monkeypatch.setattr(build, "build", note)
+    assert main(["data", "build"]) == main(["data", "build", "--stream-minutes", "90"]) == 0
+    (usual, default), (folder, hours) = asked
+    assert default == DigitsConfig()
+    assert dict(hours.streams) == {"train": 240, "calibrate": 5400, "eval": 5400}
+    assert folder != usual
+    for minutes in ("0", "1.5", "601"):
+        assert main(["data", "build", "--stream-minutes", minutes]) == 2
+        assert "a whole number of minutes from 1 to 600" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """`sensemble data`: build the embedded digits; index, count and divide datasets."""
 
 import os
+from argparse import ArgumentTypeError
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -8,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 from rich.console import Console
 from rich.markup import escape
@@ -31,6 +32,13 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.options import Common, Folder, OptionalSeed, Positional, Seed
 
 _TAKES, _BACKGROUNDS = 15, 6  # of an example; the takes are of each class
+_MOST_MINUTES = 600
+
+
+def _minutes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= _MOST_MINUTES:
+        raise ArgumentTypeError(f"{text}: give a whole number of minutes from 1 to {_MOST_MINUTES}")
+    return int(text)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,19 +49,22 @@ class DataBuild(Common):
     """The seed of the people, the splits and every rendering."""
     imu: bool = False
     """Add a fourth modality, `imu`: the motion of the wrist that writes the digit in the air."""
+    stream_minutes: Annotated[int, "N", _minutes] = 4
+    """The minutes of `calibrate`'s streams, by which thresholds are set, and of `eval`'s, which test them."""
 
 
 def build(arguments: DataBuild) -> None:
     """Build the dataset, unless it exists, and print its folder."""
-    say(str(digits(arguments.seed, imu=arguments.imu)))
+    say(str(digits(arguments.seed, imu=arguments.imu, stream_minutes=arguments.stream_minutes)))
 
 
-def digits(seed: int, *, imu: bool = False) -> Path:
+def digits(seed: int, *, imu: bool = False, stream_minutes: int = 4) -> Path:
     """Return the folder of the digits drawn from `seed`; build them first if they do not exist."""
     from sensemble_train.digits import build
     from sensemble_train.digits.plan import DigitsConfig
 
-    config = DigitsConfig(seed=seed, imu=imu)
+    streams = ("train", 240), ("calibrate", 60 * stream_minutes), ("eval", 60 * stream_minutes)
+    config = DigitsConfig(seed=seed, imu=imu, streams=streams)
     with progress("Building the digits dataset") as advance:
         return build.build(build.cache_folder(config), config, advance)
 

@@ -66,14 +66,14 @@ def _build(folder: Path, config: DigitsConfig, progress: Progress) -> None:
     plans = plan(config)
     lines: list[str] = []
     chunks = [plans[i : i + _CHUNK] for i in range(0, len(plans), _CHUNK)]
-    scenes = plan_streams(config, plans)
+    parts = [*plan_streams(config, plans), *chunks]  # which take about as long as each other
     streams: list[str] = []
     render = partial(_render, folder=partial_folder, config=config)
     try:
-        with submitted(render, [*scenes, *chunks]) as found:
-            for each, done in zip([*scenes, *chunks], found, strict=True):
-                (streams if isinstance(each, StreamPlan) else lines).extend(done.result())
-                progress(len(lines), len(plans))
+        with submitted(render, parts) as found:
+            for done, (part, rendered) in enumerate(zip(parts, found, strict=True), 1):
+                (streams if isinstance(part, StreamPlan) else lines).extend(rendered.result())
+                progress(done, len(parts))
     except BrokenProcessPool as error:
         raise TrainError(
             "a process that renders examples was killed, perhaps for want of memory; build again"
