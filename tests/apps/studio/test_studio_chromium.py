@@ -149,6 +149,28 @@ def test_a_menu_that_was_opened_stays_open_when_the_studio_reports(
     page.close()
 
 
+LEFT_EARLY = """async () => {
+    const { RemoteGivers } = await import("./give.js");
+    sessionStorage.setItem("given", '["text", "text-2"]');
+    const givers = new RemoteGivers({ send() {} });
+    const captions = { kind: "text", shape: [1], sensor: "captions", icon: "" };
+    givers.offer(["text", "text-2"].map((modality) => ({ ...captions, modality })));
+    givers.attend([]);
+    givers.start({ id: 1, modality: "text", sensor: "captions" });
+    return sessionStorage.getItem("given");
+}"""
+
+
+def test_a_page_that_is_left_before_all_sensors_are_given_hands_them_all_on(
+    recorded: Studying, browser: Browser
+) -> None:
+    """On a busy machine, a page that was left early forgot the sensors that it had only asked for."""
+    page = browser.new_page()
+    opened(page, recorded)
+    assert page.evaluate(LEFT_EARLY) == '["text","text-2"]'
+    page.close()
+
+
 @contextmanager
 def sensing(playwright: Playwright, folder: Path, label: str) -> Iterator[Page]:
     """Open a browser whose camera and microphone show and play a class."""

@@ -137,9 +137,9 @@ export class RemoteGivers extends Givers {
     this.keep();
   }
 
-  /** Remember what is given and plugged in, so that the next page of this tab gives it again. */
+  /** Remember what is given, or about to be, and plugged in, so that the next page of this tab gives it again. */
   keep() {
-    const names = [...this.given.keys()].filter((modality) => !this.unplugged.has(modality));
+    const names = [...this.given.keys(), ...this.asked.keys()].filter((modality) => !this.unplugged.has(modality));
     if (!this.leaving) sessionStorage.setItem(KEPT, JSON.stringify(names));
   }
 
