@@ -96,6 +96,7 @@ def test_a_session_learns_and_keeps(sighted: Bundle, tmp_path: Path) -> None:
             for sample in frames(BRIGHTNESS[2], now):
                 camera.acts.put(sample)
             assert isinstance(next(items), Prediction)
+        wait_until(lambda: session.live == ("audio", "video"))  # one sensor alone gives predictions, too
         session.teach("two")
         with pytest.raises(AdaptError, match="no label"):
             session.teach("dog")

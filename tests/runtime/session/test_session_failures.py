@@ -271,9 +271,10 @@ def test_everything_that_is_stuck_is_waited_for_together_and_counted(
 
     closer = threading.Thread(target=close)
     closer.start()
-    wait_until(lambda: clock.advance(0.1) or not closer.is_alive())
+    wait_until(lambda: len({*threading.enumerate()} - before) == 11)  # the closer, and what is stuck
+    wait_until(lambda: clock.advance(0.05) or not closer.is_alive())
     assert raised[0].startswith("4 subscribers, 6 sensors (v0, v1, v2, v3, v4, v5): did not stop within 5 s")
-    assert clock.now() - began < 12, "one after the other takes 50 s"
+    assert clock.now() - began < 40, "one after the other takes 50 s"
     running.close()
     go.set()
     wait_until(lambda: set(threading.enumerate()) <= before)
