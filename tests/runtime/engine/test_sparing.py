@@ -159,7 +159,7 @@ def test_for_any_answers(
     drawn: Sequence[tuple[float, list[float], list[bool], bool]], wake: float, hold: float
 ) -> None:
     policy, now = Sparing(calibration(3, wake, hold), 0), 0.0
-    on = {0, 1, 2}
+    on, awaited = {0, 1, 2}, True  # the first place, by the others
     for gap, confidences, live, suspect in drawn:
         now += gap
         before = {*range(policy.needed)}
@@ -169,10 +169,29 @@ def test_for_any_answers(
         assert 0 in on  # the first place never sleeps
         assert {one.place for one in woken} >= on - before  # each waking is told
         assert policy.deadline > now  # time goes on
-        if deadline > now:  # only what is due sleeps
+        awaited_until_now, awaited = awaited and live[0], awaited and not live[0]
+        if deadline > now and not awaited_until_now:  # only what is due sleeps
             assert on >= before
     if drawn and wake > 1 and drawn[-1][2][0] and drawn[-1][1][0]:
         assert 1 in on  # doubt is never ignored
+
+
+def test_what_waited_only_for_the_first_sensor_sleeps_at_its_first_answer() -> None:
+    """Drawn answers found it once in many runs: the deadline was that of the first, still being opened."""
+    policy = Sparing(calibration(3, wake=0.0, hold=1.0), 0)
+    policy.note(1, [0.0] * 3, [False, False, True])
+    assert policy.deadline == SETTLING
+    policy.note(2, [0.0] * 3, [True, False, False])
+    assert policy.needed == 2  # the second has not answered yet
+
+
+def test_what_is_due_is_done_at_the_deadline_to_the_last_bit() -> None:
+    """A difference of times was a bit less than their sum said: the deadline stayed at the present."""
+    policy, at = Sparing(calibration(3, wake=0.0, hold=1.0), 0), 1.0
+    for gap in (0.0, 211.1656999133666, CHECK):
+        at += gap
+        policy.note(at, [0.0] * 3, [False] * 3)
+        assert policy.deadline > at
 
 
 @pytest.mark.parametrize("places", [2, 3])

@@ -73,7 +73,7 @@ export class Sparing {
     for (let place = needed; place < this.needed; place++) this.slept[place] = time;
     this.needed = Math.min(needed, this.needed);
     const found: Waking[] = [];
-    for (let place = this.needed; place < this.until.length; place++) if (time - this.slept[place] >= CHECK) found.push(...this.need(place, time, this.hold, "check"));
+    for (let place = this.needed; place < this.until.length; place++) if (time >= this.slept[place] + CHECK) found.push(...this.need(place, time, this.hold, "check"));
     return found;
   }
 

@@ -106,7 +106,7 @@ class Sparing:
         self.needed = min(needed, self.needed)
         found = list[Waking]()
         for place in range(self.needed, len(self._until)):
-            if time - self._slept[place] >= CHECK:
+            if time >= self._slept[place] + CHECK:  # as `deadline` says, to the last bit
                 found += self._need(place, time, self._hold, "check")
         return found
 
