@@ -90,6 +90,15 @@ test("the policy of sensors that sleep", () => {
   });
 });
 
+test("what is due is done at the deadline, to the last bit", () => {
+  const policy = new Sparing({ ...read("sparing.json")[0].calibration, wake: 0, hold: 1 }, 0);
+  let at = 1;
+  for (const gap of [0, 211.1656999133666, 300]) {
+    policy.note((at += gap), [0, 0, 0], [false, false, false], false);
+    expect(policy.deadline).toBeGreaterThan(at);
+  }
+});
+
 test("moments and states", () => {
   const [{ calibration }, ...steps] = read("timeline.json");
   const timeline = new Timeline(calibration, labels);
