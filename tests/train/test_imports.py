@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from sensemble_train.openmp import set_waiting
+from sensemble_train import openmp
 
 ROOT = Path(__file__).parents[2]
 _SET = "GOMP_SPINCOUNT"
@@ -34,14 +34,24 @@ def test_torch_loads_its_library_with_it_and_no_compiler_nor_what_ranks_share(tm
     assert f"{_SET} = '{done.stdout.strip()}'" in done.stderr
 
 
-def test_threads_sleep_on_a_busy_machine_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    cores = os.cpu_count() or 1
-    for load, spins in ((cores / 4, True), (cores, False)):
-        for name in (_SET, "OMP_WAIT_POLICY"):
-            monkeypatch.delenv(name, raising=False)
-        monkeypatch.setattr(os, "getloadavg", lambda load=load: (load, load, load))
-        set_waiting()
-        assert (int(os.environ[_SET]) > 0) is spins
+@pytest.mark.parametrize(
+    ("mean", "now", "spins"),
+    [(0.25, 1.0, True), (1.0, 1.0, False), (1.0, 0.0, True), (1.0, None, False), (0.25, None, True)],
+    ids=["begins", "busy", "has just ended", "busy, not Linux", "quiet, not Linux"],
+)
+def test_threads_sleep_on_a_busy_machine_alone(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, mean: float, now: float | None, *, spins: bool
+) -> None:
+    """A demo right after its set-up trained with sleeping threads, a fifth more slowly."""
+    cores, file = os.cpu_count() or 1, tmp_path / "loadavg"
+    if now is not None:
+        file.write_text(f"{mean * cores} 0.5 0.5 {1 + round(now * cores)}/321 4321\n")
+    for name in (_SET, "OMP_WAIT_POLICY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os, "getloadavg", lambda: (mean * cores, 0.5, 0.5))
+    monkeypatch.setattr(openmp, "_LOAD", file)
+    openmp.set_waiting()
+    assert (int(os.environ[_SET]) > 0) is spins
 
 
 @pytest.mark.parametrize("name", [_SET, "OMP_WAIT_POLICY"])
@@ -50,5 +60,5 @@ def test_the_users_choice_stays(monkeypatch: pytest.MonkeyPatch, name: str) -> N
         monkeypatch.delenv(each, raising=False)
     monkeypatch.setenv(name, "7")
     before = dict(os.environ)
-    set_waiting()
+    openmp.set_waiting()
     assert dict(os.environ) == before
