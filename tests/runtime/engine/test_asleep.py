@@ -159,6 +159,54 @@ def test_a_camera_that_is_asleep_in_an_empty_room_says_that_nothing_is_known(
     assert room.of("camera")[-1][1].startswith("the others have known nothing for 30 s")
 
 
+@pytest.fixture
+def ladder(monkeypatch: pytest.MonkeyPatch) -> "Room":
+    """A room whose policy asks a second camera before the camera."""
+    specs = {**SPECS, "video.rear": replace(SPECS["video"], modality="video.rear")}
+    policy = replace(SPARING, order=(("audio", "text"), ("video.rear",), ("video",)))
+    calibration = Calibration(0.05, 0.6, 100, 0.0, {}, {}, sparing=policy)
+    monkeypatch.setattr(
+        benches, "head_alone", lambda: bundle(replace(HEAD, familiarity=None), calibration, specs)
+    )
+    return Room()
+
+
+def test_doubt_wakes_the_camera_past_one_that_is_not_there(ladder: Room) -> None:
+    ladder.hear(12.0)
+    assert ladder.state == "asleep"
+    ladder.hear(0.5, sure=False)
+    assert ladder.state == "attached"
+    assert ladder.of("camera")[-2][1].startswith("unsure between ")
+
+
+@pytest.mark.parametrize("answers", [0, 1], ids=["asleep", "woken"])
+def test_doubt_wakes_the_camera_past_one_that_died(ladder: Room, answers: int) -> None:
+    """It dies while it sleeps, or between its waking and its first window."""
+    rear = ladder.attach("video.rear", "rear")
+    ladder.hear(12.0)
+    ladder.close(rear)
+    assert (ladder.kinds("rear")[-1], ladder.state) == ("asleep", "asleep")
+    ladder.hear(0.25, sure=False)
+    assert ladder.readers[rear] == "opening"
+    assert ladder.state == "asleep"  # the other was asked first
+    if answers:
+        ladder.open(rear)
+    ladder.fail(rear, SensorUnavailableError("no such device"))
+    ladder.hear(0.5, sure=False)
+    assert ladder.state == "attached"
+
+
+@pytest.mark.parametrize("acts", [("wake", "detach camera"), ("detach camera", "wake")])
+def test_the_time_that_a_camera_was_unplugged_is_not_that_of_its_waking(room: Room, acts: tuple[str]) -> None:
+    room.hear(3.0)
+    for act in acts:
+        room.tell(*act.split())
+    room.wait(20.0)
+    room.camera = room.attach("video", "camera")
+    room.hear(70.0)
+    assert room.of("camera")[-1] == ("asleep", "the others are sure enough")
+
+
 def test_a_sensor_that_is_detached_while_it_sleeps_is_gone(room: Room) -> None:
     room.hear(3.0)
     room.tell("detach", "camera")

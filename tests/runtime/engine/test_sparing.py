@@ -60,6 +60,29 @@ def test_a_sensor_that_gives_nothing_is_replaced_by_the_next() -> None:
     assert policy.note(now + SETTLING, [0.0, 0.0, 0.0], [False] * 3) == [Waking(2, "silent")]
 
 
+@pytest.mark.parametrize("confidence", [0.0, 0.5])
+def test_a_place_without_a_sensor_that_works_delays_nobody(confidence: float) -> None:
+    policy = Sparing(calibration(3), 0)
+    now, cause = asleep(policy, 3), "unsure" if confidence else "unknown"
+    woken = policy.note(now, [confidence] * 3, [True, None, False])
+    assert [(one.place, one.cause) for one in woken] == [(1, cause), (2, cause)]
+
+
+def test_a_sensor_that_dies_while_it_is_opened_is_replaced_at_once() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    assert policy.note(now, [0.5] * 3, [True, False, False]) == [Waking(1, "unsure")]
+    assert policy.note(now + 0.5, [0.5] * 3, [True, None, False]) == [Waking(2, "unsure")]
+
+
+def test_a_later_sensor_sleeps_while_the_first_is_sure_and_the_next_is_absent() -> None:
+    policy = Sparing(calibration(3), 0)
+    now = asleep(policy, 3)
+    for step in range(60):
+        assert policy.note(now + step, [1.0] * 3, [True, None, False]) == []
+    assert policy.needed == 1
+
+
 def test_a_sensor_that_gives_nothing_is_replaced_even_where_doubt_wakes_nobody() -> None:
     policy = Sparing(calibration(wake=0.0), 0)
     now = asleep(policy)
@@ -147,7 +170,7 @@ answers = st.lists(
     st.tuples(
         st.floats(0.01, 400),
         st.lists(st.floats(0, 1), min_size=3, max_size=3),
-        st.lists(st.booleans(), min_size=3, max_size=3),
+        st.lists(st.sampled_from([True, False, None]), min_size=3, max_size=3),
         st.booleans(),
     ),
     max_size=60,
@@ -171,7 +194,7 @@ def test_for_any_answers(
         assert policy.deadline > now  # time goes on
         if deadline > now and (has_answered or not live[0]):  # else what waited for it sleeps
             assert on >= before
-        has_answered |= live[0]
+        has_answered |= bool(live[0])
     if drawn and wake > 1 and drawn[-1][2][0] and drawn[-1][1][0]:
         assert 1 in on  # doubt is never ignored
 

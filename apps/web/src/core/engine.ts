@@ -174,6 +174,7 @@ export class Engine extends Suite<Output> {
     if (isEnded) this.liveSet.end(modality);
     else this.liveSet.remove(modality);
     this.aligning.delete(modality);
+    this.waking.delete(modality);
     if (!isNeeded) this.out.push({ free: modality });
     this.noteLiveSet();
   }
@@ -303,9 +304,11 @@ export class Engine extends Suite<Output> {
       const step = live.length ? this.liveSet.steps[place] : null;
       return step && step.doubt !== "unfamiliar" ? step.confidence : 0;
     });
+    const working = this.working.filter((modality) => !this.failures.has(modality));
     const areLive = order.map((place) => {
       const steady = place.filter((modality) => this.specs[modality].hop > 0);
-      return !steady.length || steady.some((modality) => live.includes(modality));
+      if (!steady.length || steady.some((modality) => live.includes(modality))) return true;
+      return steady.some((modality) => working.includes(modality)) ? false : null;
     });
     const isSuspect = this.liveSet.faults.some(({ kind }) => kind === "suspect");
     this.obey(this.sparing.note(this.now, confidences, areLive, isSuspect));
@@ -319,7 +322,7 @@ export class Engine extends Suite<Output> {
       const said = cause === "unsure" ? `unsure between ${likeliestTwo(this.liveSet.steps[place - 1]!).join(" and ")}` : CAUSES[cause];
       for (const modality of order[place]) {
         reasons[modality] = said;
-        this.waking.set(modality, this.now);
+        if (this.working.includes(modality)) this.waking.set(modality, this.now);
       }
     }
     const took = (modality: string): string => (this.took.has(modality) ? `; its first answer took ${this.took.get(modality)!.toFixed(1)} s` : "");

@@ -46,21 +46,23 @@ export class Sparing {
     this.unknown = order.map(() => Infinity);
   }
 
-  /** Take the answers of one moment by the first place, the first two, ...; return what they wake. */
-  note(time: number, confidences: readonly number[], live: readonly boolean[], isSuspect = false): Waking[] {
+  /** Take the answers of one moment by the first place, the first two, ...; return what they wake. `live` is null where no sensor works. */
+  note(time: number, confidences: readonly number[], live: readonly (boolean | null)[], isSuspect = false): Waking[] {
     for (let place = 0; place < this.needed; place++) {
       if (!live[place] || this.settled[place]) continue;
       this.settled[place] = true;
       this.until[place] = Math.max(this.until[place], time + this.hold);
     }
     const found = this.passTo(time);
+    let isHeard = false;
     for (let place = 1; place < this.until.length; place++) {
       const before = place - 1;
-      if (!live[before] && time < this.settles(before)) break;
-      const isUnknown = live[before] && !confidences[before];
+      if (live[before] === false && time < this.settles(before)) break;
+      isHeard = live[before] ?? isHeard; // without a sensor, those before it answer
+      const isUnknown = isHeard && !confidences[before];
       this.unknown[place] = isUnknown ? Math.min(this.unknown[place], time) : Infinity;
-      if (live[before] && (confidences[before] >= this.wakeBelow || time - this.unknown[place] >= EMPTY)) break;
-      found.push(...this.need(place, time, this.hold, isUnknown ? "unknown" : live[before] ? "unsure" : "silent"));
+      if (isHeard && (confidences[before] >= this.wakeBelow || time - this.unknown[place] >= EMPTY)) break;
+      found.push(...this.need(place, time, this.hold, isUnknown ? "unknown" : isHeard ? "unsure" : "silent"));
     }
     if (isSuspect && !this.isSuspected) found.push(...this.need(this.until.length - 1, time, this.hold, "suspect"));
     this.isSuspected = isSuspect;

@@ -68,7 +68,7 @@ interface Life {
   isSleeping: boolean; // not needed: its device is released once it is open
 }
 
-const WORKING = ["opening", "attached", "recovered"];
+const WORKING = ["opening", "attached", "recovered", "asleep", "woken"];
 
 export class Suite<Output = never> {
   protected readonly lives = new Map<number, Life>(); // in the order of attaching

@@ -258,6 +258,7 @@ class Engine(Suite):
     def _modality_left(self, modality: str, *, ended: bool, needed: bool) -> None:
         (self._live_set.end if ended else self._live_set.remove)(modality)
         self._aligning.pop(modality, None)
+        self._waking.pop(modality, None)
         if not needed:
             self._out.append(FreeOrder(modality))
         self._note_live_set()
@@ -379,7 +380,11 @@ class Engine(Suite):
         confidences = [float(one.probabilities.max()) * (one.doubts[0] != UNFAMILIAR) for one in steps]
         order = self._sparing.order
         steady = [[m for m in place if self.specs[m].hop] for place in order]
-        are_live = [not own or any(m in live for m in own) for own in steady]
+        working = self.working.difference(self._failures)
+        are_live = [
+            True if not own or any(m in live for m in own) else None if working.isdisjoint(own) else False
+            for own in steady
+        ]
         suspect = any(event.kind == "suspect" for event in self._live_set.faults)
         woken = self._sparing.note(self._now, confidences or [0.0] * len(order), are_live, suspect=suspect)
         self._spare(woken)
@@ -394,8 +399,8 @@ class Engine(Suite):
                 chances = self._live_set.steps[one.place - 1].probabilities[0]
                 two = [self.bundle.labels[i] for i in chances.argsort(kind="stable")[:-3:-1]]
                 said = f"unsure between {' and '.join(two)}"
-            for m in order[one.place]:
-                reasons[m], self._waking[m] = said, self._now
+            reasons |= dict.fromkeys(order[one.place], said)
+            self._waking |= dict.fromkeys(self.working.intersection(order[one.place]), self._now)
         resting = [m for place in order[self._sparing.needed :] for m in place]
         took = {m: f"; its first answer took {self._took[m]:.1f} s" for m in resting if m in self._took}
         steps, last = self._live_set.steps, self._sparing.needed - 1

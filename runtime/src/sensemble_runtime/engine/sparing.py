@@ -4,6 +4,8 @@ The sensors are ordered by what they cost (`SparingCalibration.order`). Those of
 on. The next place is needed while the answer of the places before it is less confident than `wake`, and for
 `hold` seconds more. So a sensor is woken by the doubt that cheaper ones leave, and sleeps by itself.
 
+Where a place has no sensor that works, the next is asked in its stead.
+
 These wake sensors, too: the beginning of a session, which tries each of them; an earlier sensor that gives
 nothing; a sensor that contradicts the others, for more witnesses settle it; `CHECK` seconds of sleep, which
 find a dead sensor before it is needed; and a call of `wake`. If the earlier sensors know nothing for `EMPTY`
@@ -68,30 +70,37 @@ class Sparing:
         self._suspected = False
 
     def note(
-        self, time: float, confidences: Sequence[float], live: Sequence[bool], *, suspect: bool = False
+        self,
+        time: float,
+        confidences: Sequence[float],
+        live: Sequence[bool | None],
+        *,
+        suspect: bool = False,
     ) -> list[Waking]:
         """Take the answers of one moment; return what they wake.
 
         Args:
             confidences: of the answer of the first place, of the first two, ...; 0 for one without evidence.
-            live: whether the sensors of each place give windows.
+            live: whether the sensors of each place give windows; None if none is there that works.
             suspect: whether one sensor contradicts the others.
         """
         for place in range(self.needed):
             if live[place] and not self._settled[place]:
                 self._settled[place] = True
                 self._until[place] = max(self._until[place], time + self._hold)
-        found = self.pass_to(time)
+        found, is_heard = self.pass_to(time), False
         for place in range(1, len(self._until)):
             before = place - 1
-            if not live[before] and time < self._settles(before):
+            heard = live[before]
+            if heard is False and time < self._settles(before):
                 break
+            is_heard = is_heard if heard is None else heard  # without a sensor, those before it answer
             confidence = confidences[before]
-            is_unknown = live[before] and not confidence
+            is_unknown = is_heard and not confidence
             self._unknown[place] = min(self._unknown[place], time) if is_unknown else math.inf
-            if live[before] and (confidence >= self._wake or time - self._unknown[place] >= EMPTY):
+            if is_heard and (confidence >= self._wake or time - self._unknown[place] >= EMPTY):
                 break
-            cause: Cause = "unknown" if is_unknown else "unsure" if live[before] else "silent"
+            cause: Cause = "unknown" if is_unknown else "unsure" if is_heard else "silent"
             found += self._need(place, time, self._hold, cause)
         if suspect and not self._suspected:
             found += self._need(len(self._until) - 1, time, self._hold, "suspect")

@@ -150,8 +150,8 @@ class Suite:
 
     @property
     def working(self) -> set[str]:
-        """The modalities of the attached sensors that work."""
-        states = ("opening", "attached", "recovered", "doubtful")
+        """The modalities of the attached sensors that work, or will once they are open."""
+        states = ("opening", "attached", "recovered", "doubtful", "asleep", "woken")
         return {life.modality for life in self._lives.values() if life.reported.kind in states}
 
     @property
