@@ -91,9 +91,12 @@ def test_a_user_says_what_costs_and_which_comes_last() -> None:
     quick = fitted(Wishes(costs=measured))
     assert quick is not None
     assert quick.order == (("text", "video"), ("audio",))
-    last = fitted(Wishes(last="audio"))
-    assert last is not None
-    assert last.order[-1] == ("audio",)
+    for sensor in ("audio", "text"):  # captions cost nothing
+        last = fitted(Wishes(last=sensor))
+        assert last is not None
+        assert last.order[-1] == (sensor,)
+    assert fitted(Wishes(costs={"audio": 0.0, "video": 0.0})) is None
+    assert fitted(Wishes(costs={"audio": 0.0, "video": 0.0}, last="video")) is None
 
 
 def test_the_cheapest_policy_keeps_right_answers_and_the_promise() -> None:

@@ -60,6 +60,14 @@ class Room(Bench):
                 modality = min(self.windows)
                 self.encode(modality, 0 if sure or modality == "video" else 7)
 
+    def doze(self) -> None:
+        """Let time pass until the camera is to sleep, and its reader is about to close it."""
+        while self.state != "asleep":
+            self.wait(0.25)
+            for key in (self.microphone, self.camera):
+                self.give_window(key)
+            self.encode_all()
+
     @property
     def state(self) -> str:
         return next(one.state for one in self.engine.view(self.now).sensors if one.name == "camera")
@@ -127,6 +135,31 @@ def test_a_camera_that_cannot_be_opened_when_it_is_tried_is_found(room: Room) ->
     room.fail(room.camera, SensorUnavailableError("in use"))
     assert room.state == "unavailable"
     assert room.engine.view(room.now).faults
+
+
+@pytest.mark.parametrize("is_closed", [True, False])
+def test_a_camera_that_is_known_to_be_unplugged_while_it_sleeps_is_lost(
+    room: Room, *, is_closed: bool
+) -> None:
+    room.doze()
+    if is_closed:
+        room.close(room.camera)
+    assert room.state == "asleep"
+    room.tell("lose", "camera", "was unplugged")
+    assert room.state == "lost"
+    room.hear(0.25)
+    room.tell("retry", "camera")
+    room.open(room.camera)
+    assert room.state == "asleep"  # it is back, and not needed
+
+
+def test_a_camera_that_is_needed_while_it_is_closed_is_opened_again(room: Room) -> None:
+    room.doze()
+    room.tell("wake")
+    room.wait(1.0)
+    assert room.state == "woken"
+    room.close(room.camera)
+    assert room.readers[room.camera] == "opening"
 
 
 def test_all_are_woken_when_one_asks(room: Room) -> None:

@@ -152,8 +152,9 @@ def _orders(
 ) -> list[tuple[tuple[tuple[str, ...], ...], tuple[float, ...]]]:
     """Return orders of two places or more, and their costs.
 
-    What costs nothing is always on, with the cheapest of the others: of those that cost the same, each in
-    turn. After it, of those that cost the same, the one that is right most often by itself comes first.
+    What costs nothing is always on, unless it is the last, with the cheapest of the others: of those that
+    cost the same, each in turn. After it, of those that cost the same, the one that is right most often by
+    itself comes first.
     """
     places = together(specs)
     costs = {}
@@ -171,8 +172,9 @@ def _orders(
         there = np.all([present[m] for m in place], axis=0)
         return -float((found & there).mean())
 
-    free = [place for place in places if not costs[place]]
-    ranked = sorted((place for place in places if costs[place]), key=lambda one: (*rank(one), error(one)))
+    free = [place for place in places if rank(place) == (False, 0)]
+    others = [place for place in places if place not in free]
+    ranked = sorted(others, key=lambda one: (*rank(one), error(one)))
     orders = []
     for first in [place for place in ranked if rank(place) == rank(ranked[0])]:
         base, rest = [*free, first], [place for place in ranked if place != first]

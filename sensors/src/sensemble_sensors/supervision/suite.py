@@ -295,6 +295,10 @@ class Suite:
             life.doomed = reason
         elif life is not None and life.phase == "open":
             self._lose(life, reason)
+        elif life is not None and life.reported.kind == "asleep":  # nothing else would find it for minutes
+            self._report(life, "lost", f"{life.name}: {reason}")
+            if life.phase == "asleep":
+                life.phase, life.retry_at = "waiting", now + life.backoff.next()
         return life is not None
 
     def spare(self, asleep: Mapping[str, str], woken: Mapping[str, str]) -> None:
