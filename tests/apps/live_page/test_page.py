@@ -235,8 +235,12 @@ def test_an_answer_that_no_longer_holds_is_none(bundle: Bundle) -> None:
             number += 1
         wait_until(lambda: not served.session_state.snapshot()["live"])
         assert served.session_state.snapshot()["answer"] is None
-        kinds = [entry["kind"] for entry in served.session_state.timeline()]
-    assert [kind for kind in kinds if kind in ("answer", "live")][-1] == "live"
+        # The timeline follows the stream, and so the state.
+        wait_until(lambda: [k for k in kinds(served) if k in ("answer", "live")][-1] == "live")
+
+
+def kinds(served: Served) -> list[str]:
+    return [entry["kind"] for entry in served.session_state.timeline()]
 
 
 @contextmanager
