@@ -163,7 +163,7 @@ def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
         _, errors = process.communicate(timeout=PATIENCE)
     os.close(ours)
     os.close(theirs)
-    assert process.returncode == 128 + sent
+    assert process.returncode == 128 + sent, errors
     assert errors.splitlines()[-1].startswith("1 windows encoded"), "it is no failure, so no more is said"
     assert "Traceback" not in errors
     assert "nanobind" not in errors
