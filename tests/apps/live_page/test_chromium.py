@@ -6,7 +6,7 @@ import subprocess
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import product
+from itertools import pairwise, product
 from pathlib import Path
 from threading import Event, Thread
 from time import monotonic
@@ -31,6 +31,7 @@ from tests.apps.chromium import (
     unreached,
 )
 from tests.needs import WEB_CHECKS
+from tests.waiting import wait_until
 
 from .serving import Served, packed, serving
 
@@ -55,6 +56,17 @@ CUT = """[...document.querySelectorAll("#lattice .node *")]
     .map((one) => one.outerHTML)"""
 ROWS = """[...document.querySelectorAll("#lattice ul")]
     .map((row) => new Set([...row.children].map((one) => one.offsetTop)).size)"""
+
+
+NOTE_SOUND = """() => {
+    window.heard = [];
+    const { start } = AudioBufferSourceNode.prototype;
+    AudioBufferSourceNode.prototype.start = function (at) {
+        const loud = Math.max(...this.buffer.getChannelData(0));
+        heard.push({ at, lasts: this.buffer.duration, loud, context: this.context });
+        start.call(this, at);
+    };
+}"""
 
 
 @pytest.fixture(scope="module")
@@ -110,6 +122,26 @@ def test_the_keyboard_reaches_everything(page_of_a_replay: Served, browser: Brow
     for _ in range(4):
         page.keyboard.press("ArrowDown")
     expect(page.locator("#set")).to_contain_text("microphone: right")
+    page.context.close()
+
+
+def test_what_a_replay_plays_is_heard_without_gaps_after_a_press_and_not_before(
+    page_of_a_replay: Served, browser: Browser
+) -> None:
+    page, _ = opened(browser, page_of_a_replay)
+    page.evaluate(NOTE_SOUND)
+    press = page.get_by_role("button", name="Hear it")
+    expect(press).to_have_attribute("aria-pressed", "false")
+    page.wait_for_timeout(500)
+    assert page.evaluate("heard.length") == 0
+    press.click()
+    wait_until(lambda: page.evaluate("heard.filter(({loud}) => loud > 0.01).length") > 3)
+    heard = page.evaluate("heard.map(({at, lasts}) => ({at, lasts}))")
+    follows = [after["at"] - (one["at"] + one["lasts"]) for one, after in pairwise(heard)]
+    assert sum(abs(gap) < 1e-6 for gap in follows) >= len(follows) // 2, "a busy machine is late now and then"
+    assert all(gap > -1e-6 for gap in follows), "no two sounds at once"
+    press.click()
+    wait_until(lambda: page.evaluate("heard.at(-1).context.state") == "closed")
     page.context.close()
 
 

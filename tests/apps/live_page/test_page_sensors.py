@@ -1,5 +1,6 @@
 """Sensors of a served session: their names, those of a watcher, and which of several is recorded."""
 
+from base64 import b64decode
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from time import monotonic, sleep
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.web.browser_sensor import BrowserSensor, ClockOffset
@@ -21,7 +23,8 @@ from sensemble_sensors.devices.watcher import Appeared
 from sensemble_sensors.isolation.isolated import Isolated
 from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.recording.reader import Recorded
-from sensemble_sensors.sensor import Killable, is_pushed
+from sensemble_sensors.sensor import Killable, Sample, is_pushed
+from sensemble_sensors.spec import InputSpec
 
 from tests.waiting import PATIENCE, wait_until
 
@@ -91,6 +94,49 @@ def test_the_sensors_of_a_device_are_plugged_together(session: Session, bundle: 
     assert [session.retry(name) for name in specs] == [False, False, True]
     page.plug("desk")
     assert all(session.retry(name) for name in specs)
+
+
+class Samples:
+    """Gives samples of sound, a tenth of a second each."""
+
+    modality, name = "audio", "microphone"
+
+    def __init__(self, wave: NDArray[np.float32], *, played: bool) -> None:
+        self.waves, self.played = iter(wave.reshape(-1, 1600)), played
+        self.time = 0.0
+
+    def open(self, spec: InputSpec) -> None:
+        """Have nothing to open."""
+
+    def read(self, timeout: float) -> Sample | None:  # noqa: ARG002 - never waits
+        self.time += 0.1
+        return Sample("audio", next(self.waves), self.time)
+
+    def close(self) -> None:
+        """Have nothing to close."""
+
+
+@pytest.mark.parametrize("played", [True, False])
+def test_what_is_played_comes_once_with_its_previews_and_a_live_microphone_never(
+    bundle: Bundle, *, played: bool
+) -> None:
+    spec = bundle.specs["audio"]
+    wave = np.random.default_rng(0).uniform(-1, 1, 16 * 1600).astype(np.float32)
+    sensor = PageSensor(Samples(wave, played=played), "microphone", lambda: None)
+    sensor.open(spec)
+    heard, known = b"", None
+    for samples in (1, 1, 3, 11):
+        for _ in range(samples):
+            sensor.read(0.0)
+        for _ in range(2):  # viewers, who share what is drawn
+            found = sensor.preview(spec, known, 10.0)
+            assert found is not None
+        known, preview = found
+        assert ("sound" in preview) == played
+        heard += b64decode(preview.get("sound", ""))
+    assert sensor.preview(spec, known, 10.0) is None
+    expected = (wave * 32767).astype("<i2") if played else np.zeros(0, "<i2")
+    np.testing.assert_array_equal(np.frombuffer(heard, "<i2"), expected)
 
 
 def test_an_isolated_sensor_of_a_page_can_be_killed() -> None:

@@ -73,6 +73,15 @@ def wave_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:
     return {"wave": [[int(part.min()), int(part.max())] for part in parts if len(part)], "level": level}
 
 
+def pcm(samples: "Sequence[Sample]") -> bytes:
+    """Return sound as 16-bit samples, little-endian."""
+    import numpy as np
+
+    wave = np.concatenate([np.asarray(sample.data, np.float32) for sample in samples])
+    data: bytes = (np.nan_to_num(wave).clip(-1, 1) * 32767).astype("<i2").tobytes()
+    return data
+
+
 def picture_preview(samples: "Sequence[Sample]", rate: float) -> dict[str, Any]:  # noqa: ARG001 - a still
     """Return the newest picture as a data URL, a JPEG of at most `_SIDE` pixels a side.
 

@@ -14,7 +14,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_apps.console.kinds import as_words, display_of, words_of
+from sensemble_apps.console.kinds import as_words, display_of, pcm, words_of
 
 
 @dataclass(frozen=True)
@@ -82,11 +82,10 @@ def _line(points: Sequence[int]) -> str:
 
 def _sound(samples: Sequence[Sample], spec: InputSpec) -> str:
     """Return the sound as a data URL of WAV, 16 bit."""
-    waves = np.concatenate([np.asarray(sample.data, np.float32) for sample in samples])
     with io.BytesIO() as file:
         with wave.open(file, "wb") as out:
             out.setnchannels(1)
             out.setsampwidth(2)
             out.setframerate(round(spec.rate))
-            out.writeframes((waves.clip(-1, 1) * 32767).astype("<i2").tobytes())
+            out.writeframes(pcm(samples))
         return "data:audio/wav;base64," + b64encode(file.getvalue()).decode()

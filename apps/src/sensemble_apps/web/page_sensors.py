@@ -1,6 +1,7 @@
 """The sensors of a page: plug them in and out, and show their states and newest samples."""
 
 import math
+from base64 import b64encode
 from collections import deque
 from collections.abc import Callable, Mapping
 from threading import Lock
@@ -19,7 +20,7 @@ from sensemble_sensors.spec import InputSpec, devices
 from sensemble_sensors.supervision.events import FAULTS
 from sensemble_sensors.supervision.sensor_view import SensorView
 
-from sensemble_apps.console.kinds import display_of
+from sensemble_apps.console.kinds import display_of, pcm
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.view_events import event_words, in_words
 from sensemble_apps.web.viewers import Viewers
@@ -70,7 +71,8 @@ class PageSensor(Degraded):
     def preview(self, spec: InputSpec, known: int | None, until: float) -> tuple[int, dict[str, Any]] | None:
         """Return the number and the preview of its samples up to `until`, drawn once for all viewers.
 
-        None if the last of them has the `known` number, or there is none.
+        None if the last of them has the `known` number, or there is none. Sound that is played comes with its
+        preview, from where the last one ended, so that a page may be heard; a live microphone is not sent.
         """
         newest = tuple(self.newest)
         shown = [sample for sample in newest if sample.time <= until]
@@ -79,7 +81,11 @@ class PageSensor(Degraded):
             return None
         drawn = self._drawn
         if drawn[0] != number:
-            drawn = self._drawn = number, display_of(spec).preview(shown, spec.rate)
+            preview = display_of(spec).preview(shown, spec.rate)
+            if self.played and "wave" in preview:
+                new = shown[-min(max(number - drawn[0], 1), len(shown)) :]
+                preview["sound"] = b64encode(pcm(new)).decode()
+            drawn = self._drawn = number, preview
         return drawn
 
     def degrade(self, condition: Applied | None) -> None:

@@ -2,6 +2,7 @@
 
 import { byId, make, put, say } from "./dom.js";
 import { RemoteGivers } from "./give.js";
+import { Hearing } from "./hear.js";
 import { Live } from "./live.js";
 import { showConnection, showRefusal } from "./notices.js";
 import { Socket } from "./socket.js";
@@ -13,6 +14,7 @@ import { Socket } from "./socket.js";
 const socket = new Socket(take, connected);
 const givers = new RemoteGivers(socket);
 const live = new Live((message) => socket.send(message), givers);
+const hearing = new Hearing(byId("hear"));
 byId("record").addEventListener("click", () => socket.send({ type: "record", on: live.state?.recorded === null }));
 
 /** @param {Message} message */
@@ -26,6 +28,7 @@ function take(message) {
     case "state":
       givers.attend(message.sensors);
       live.take(message);
+      hearing.take(message.previews, live.modalities);
       recording(message);
       break;
     case "giving":

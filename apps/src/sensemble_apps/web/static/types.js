@@ -20,7 +20,7 @@
  *   label?: string | null, best?: string | null, none?: boolean, words?: string, why?: string, right?: boolean | null,
  *   confidence?: number, modality?: string | null, sensor?: string | null, text?: string, fault?: boolean,
  *   began?: number, ended?: number | null, sensors?: string[]}} Entry `kind`: `answer`, `live`, or that of an event, which alone has a `fault`; what `began` or `ended` has its times
- * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][]}} Preview
+ * @typedef {{wave?: [number, number][], level?: number | null, picture?: string, caption?: string, plot?: number[][], sound?: string}} Preview `sound`: what a replay played since the last one, 16 bits in base64
  * @typedef {{right: number, unsure: number, n: number}} Count
  * @typedef {{type: "state", version: number, time: number, live: string[], sensors: Sensor[],
  *   answer: Answer | null, lattice: Opinion[], latencies: Record<string, number>,
