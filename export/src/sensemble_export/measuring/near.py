@@ -7,6 +7,7 @@ sorts (backwards, mirrored, denied) are for the audit alone, which says how far 
 
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import cache
 
 import numpy as np
 import torch
@@ -31,14 +32,15 @@ def near_windows(
     kind, draw = kind_of(spec), np.random.default_rng(seed)
     sorts = [near for near in kind.near if near.learned and not (near.both and task == "multi-label")]
     some = [example for example in examples if spec.modality in example.modalities and example.labels]
+    window_of = cache(lambda place: kind.window(some[place], spec))  # most are decoded twice otherwise
     made = list[Tensor]()
     for place in draw.permutation(len(some))[: NEAR if sorts else 0]:
-        one, other = some[place], some[draw.integers(len(some))]
-        if set(one.labels) & set(other.labels):
+        other = draw.integers(len(some))
+        if set(some[place].labels) & set(some[other].labels):
             continue
         near = sorts[len(made) % len(sorts)]
         with suppress(BadDataError):  # decoding all examples says so, or skips it
-            window, rival = kind.window(one, spec), kind.window(other, spec)
+            window, rival = window_of(place), window_of(other)
             changed = as_input(near.make(window, rival, draw), spec, tokenizer)
             if not torch.equal(changed, as_input(window, spec, tokenizer)):  # half of what is blank
                 made.append(changed)
