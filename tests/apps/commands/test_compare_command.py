@@ -73,6 +73,49 @@ def test_the_json_names_what_changed(runs: tuple[Path, Path], capsys: pytest.Cap
     assert found["b"]["title"] == str(runs[1])
 
 
+def test_what_both_find_in_streams_is_compared_and_judged(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, run in zip("ab", runs, strict=True):
+        shutil.copytree(run, tmp_path / name)
+    with closing(sqlite3.connect(tmp_path / "b" / "audit.sqlite")) as db, db:
+        db.execute("""UPDATE streams SET score = json_set(score, '$.false', 30, '$.false_per_hour', 15.0,
+                      '$.low', 10.1, '$.high', 21.4) WHERE json_extract(score, '$.subset') = 'audio'""")
+    sides, page = (str(tmp_path / "a"), str(tmp_path / "b")), str(tmp_path / "compare.html")
+    assert main(["compare", *sides, "--json"]) == 0
+    found = {one["after"]["subset"]: one for one in json.loads(capsys.readouterr().out)["streams"]}
+    assert found["audio"]["p"] < 0.001
+    assert found[EVERY]["p"] == 1
+    required = "all>=0.5,found>=0.3,false_per_hour.microphone<=4"
+    assert main(["compare", *sides, "--out", page, "--require", required]) == 3
+    said = capsys.readouterr()
+    assert "Streams: 2 hours, 90 spans" in said.out
+    assert re.search(r"^ *microphone +\d+.* 1\.0 +15\.0 +<0\.001", said.out, re.MULTILINE)
+    assert "false_per_hour.microphone<=4: failed: 15 false events an hour" in said.out
+    assert "the gate failed: false_per_hour.microphone<=4" in said.err
+    assert "90 spans of" in Page(Path(page).read_text(encoding="utf-8")).text
+
+
+def test_streams_of_one_side_or_of_other_data_are_said_not_to_compare(
+    runs: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(runs[1], tmp_path / "b")
+    sides, page = (str(runs[0]), str(tmp_path / "b")), str(tmp_path / "compare.html")
+    record = tmp_path / "b" / "audit.sqlite"
+    with closing(sqlite3.connect(record)) as db, db:
+        db.execute("UPDATE streams SET score = json_set(score, '$.hours', 1.0)")
+    assert main(["compare", *sides, "--out", page]) == 0
+    assert "Streams are not compared: the streams are others: 2 hours" in " ".join(
+        capsys.readouterr().out.split()
+    )
+    with closing(sqlite3.connect(record)) as db, db:
+        db.execute("DELETE FROM streams")
+    assert main(["compare", *sides, "--out", page, "--require", "false_per_hour<=9"]) == 4
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Streams are not compared: only A was audited on any." in said
+    assert "false_per_hour<=9: too few" in said
+
+
 def test_the_page_tells_persons_apart(runs: tuple[Path, Path], tmp_path: Path) -> None:
     for name, run in zip("ab", runs, strict=True):
         shutil.copytree(run, tmp_path / name)

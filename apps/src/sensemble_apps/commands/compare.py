@@ -1,24 +1,33 @@
 """`sensemble compare`: compare release B with release A."""
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 from rich.console import Console
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing import gate, stream_gate
 from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compare
+from sensemble_runtime.auditing.stream_audit import audit_streams
+from sensemble_runtime.auditing.stream_comparison import StreamChange, compare_streams
+from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
+from sensemble_runtime.errors import ComparisonError
 from sensemble_runtime.record.writer import fingerprint
+from sensemble_runtime.scores import StreamScore
 from sensemble_sensors.media.dataset import read_dataset
+from sensemble_sensors.media.modalities import read_modalities
+from sensemble_sensors.media.streams import read_streams
 
 from sensemble_apps.commands.audit import Audit, measure
 from sensemble_apps.console.output import check_file, say, say_json, write
+from sensemble_apps.console.progress import progress
 from sensemble_apps.console.wording import data_title
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Judging, OptionalFolder, Positional, Trusting
-from sensemble_apps.tables import comparison_table, gate_verdict
+from sensemble_apps.tables import comparison_table, gate_verdict, stream_table
 from sensemble_apps.tables.audits import audits
 from sensemble_apps.tables.comparison_table import Side, recorded_side
 from sensemble_apps.tables.gate_verdict import Verdicts
@@ -53,10 +62,12 @@ def main(arguments: Compare) -> None:
     examples = {one.id: one for one in read_dataset(arguments.data).examples} if arguments.data else {}
     a, b = (_side(path, arguments) for path in (arguments.a, arguments.b))
     found = compare(a.result, b.result, margin=arguments.margin)
+    heard, unheard = _streams(a, b)
     verdicts = _judged(arguments, found, b)
     if arguments.json:
         sides = {"a": a.to_json(), "b": b.to_json()}
-        say_json(found.to_json() | sides | gate_verdict.to_json(verdicts), indent=2)
+        streams = {"streams": [asdict(one) for one in heard]} if heard else {}
+        say_json(found.to_json() | streams | sides | gate_verdict.to_json(verdicts), indent=2)
         gate_verdict.enforce(verdicts, arguments.junit)
         return
     from sensemble_apps.report import compare_page  # Jinja takes a while
@@ -71,20 +82,44 @@ def main(arguments: Compare) -> None:
     if a.result.bundle == b.result.bundle:
         console.print("A and B are the same bundle.")
     console.print(comparison_table.sets(found))
+    if heard:
+        console.print(stream_table.changes(heard))
+    if unheard:
+        console.print(unheard, soft_wrap=True)
     for sentence in (*comparison_table.sentences(found, names), *(line for _, line in verdicts)):
         console.print(sentence, soft_wrap=True)
-    write(arguments.out, compare_page.render(found, a, b, examples, verdicts, made))
+    write(arguments.out, compare_page.render(found, heard, a, b, examples, verdicts, made))
     say(str(arguments.out))
     gate_verdict.enforce(verdicts, arguments.junit)
 
 
+def _streams(a: Side, b: Side) -> tuple[list[StreamChange], str]:
+    """Return the changes in streams, and why there are none, in words; neither where no side has any."""
+    if not (a.streams and b.streams):
+        only = next((letter for letter, side in (("A", a), ("B", b)) if side.streams), "")
+        return [], f"Streams are not compared: only {only} was audited on any." if only else ""
+    try:
+        return compare_streams(a.streams, b.streams), ""
+    except ComparisonError as error:
+        return [], f"Streams are not compared: {error}."
+
+
 def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
-    """Judge the criteria on the change, and on B."""
+    """Judge the criteria on the change, and on B and its streams."""
     if arguments.require is None:
         return []
     names = sorted({m for name in b.result.answered.sets for m in subsets.parse(name)})
-    criteria = gate_verdict.parse(arguments.require, names, b.manifest.specs if b.manifest else {})
-    return gate_verdict.judged(criteria, b.result, found)
+    given = gate_verdict.listed(arguments.require).split(",")
+    streams = [one for one in given if stream_gate.is_of_streams(one)]
+    examples = ",".join(one for one in given if one not in streams)
+    verdicts: list[tuple[gate.Judgement, str]] = []
+    if examples or not streams:
+        criteria = gate_verdict.parse(examples, names, b.manifest.specs if b.manifest else {})
+        verdicts += gate_verdict.judged(criteria, b.result, found)
+    if streams:
+        criteria = stream_gate.parse(",".join(streams), names, gate_verdict.modalities_by_word(names))
+        verdicts += [(one, stream_gate.line(one)) for one in stream_gate.judge(criteria, b.streams)]
+    return verdicts
 
 
 def _check_used(arguments: Compare) -> None:
@@ -112,7 +147,24 @@ def _of_bundle(path: Path, arguments: Compare) -> Side:
         raise InputError(f"{path}: a bundle has no answers; give --data DATASET to audit it on")
     result = measure(Audit(bundle=path, data=arguments.data, split=arguments.split, trust=arguments.trust))
     title = data_title(arguments.data.resolve().name, arguments.split)
-    return Side(str(path), title, result, read_manifest(path / FILE_NAME))
+    return Side(
+        str(path),
+        title,
+        result,
+        read_manifest(path / FILE_NAME),
+        _heard(path, arguments.data, arguments),
+        title,
+    )
+
+
+def _heard(path: Path, data: Path, arguments: Compare) -> tuple[StreamScore, ...]:
+    """Audit a bundle on the streams of the split; without any, or without a timeline, on none."""
+    streams = [one for one in read_streams(data) if one.split == arguments.split]
+    if not streams or read_manifest(path / FILE_NAME).calibration.timeline is None:
+        return ()
+    bundle, declared = Bundle.open(path, trust=arguments.trust), read_modalities(data)
+    with progress("Auditing streams") as advance:
+        return tuple(audit_streams(bundle, streams, declared=declared, progress=advance))
 
 
 def _of_run(path: Path, trust: Path | None) -> Side:
@@ -124,4 +176,5 @@ def _of_run(path: Path, trust: Path | None) -> Side:
             f"`sensemble audit {path / BUNDLE} --data DATASET --record {path / AUDIT}`"
         )
     # The audit may be of the bundle that this one extends.
-    return Side(str(path), title, replace(found.result, bundle=fingerprint(path / BUNDLE)), manifest)
+    result = replace(found.result, bundle=fingerprint(path / BUNDLE))
+    return Side(str(path), title, result, manifest, found.streams, found.heard)

@@ -5,13 +5,14 @@ from datetime import datetime
 
 from sensemble_runtime import subsets
 from sensemble_runtime.auditing.comparison import Comparison
+from sensemble_runtime.auditing.stream_comparison import StreamChange
 from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_apps.console.wording import sensor_words
 from sensemble_apps.report import page_template
 from sensemble_apps.report.shown_example import AnsweredExample, answer_words, shown
-from sensemble_apps.tables import comparison_table
+from sensemble_apps.tables import comparison_table, stream_table
 from sensemble_apps.tables.comparison_table import Side
 from sensemble_apps.tables.gate_verdict import Verdicts
 
@@ -40,13 +41,14 @@ def flips(
 
 def render(
     found: Comparison,
+    heard: Sequence[StreamChange],
     a: Side,
     b: Side,
     examples: Mapping[str, Example],
     verdicts: Verdicts,
     made: datetime,
 ) -> str:
-    """Return the page as HTML; `examples` by id are shown where an answer changed."""
+    """Return the page as HTML; `heard` is what changed in streams, `examples` by id what may be shown."""
     every = found.sets[found.fullest]
     names = comparison_table.named(a, b, made.date())
     verdict = comparison_table.verdict(every, found.margin, names)
@@ -64,6 +66,10 @@ def render(
         columns=comparison_table.COLUMNS,
         caption=comparison_table.CAPTION,
         rows=[(subsets.parse(name), one, comparison_table.cells(one)) for name, one in found.sets.items()],
+        heard=[(stream_table.title(one.after), one, stream_table.changed_cells(one)) for one in heard],
+        stream_columns=stream_table.CHANGES,
+        stream_caption=stream_table.CAPTION,
+        amount=stream_table.amount([one.after for one in heard]) if heard else "",
         lost=flips(every.lost, found, a, b, examples),
         gained=flips(every.gained, found, a, b, examples),
         every=every,

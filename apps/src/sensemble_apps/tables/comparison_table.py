@@ -12,7 +12,8 @@ from sensemble_runtime.auditing.audit import AuditResult
 from sensemble_runtime.auditing.comparison import ALPHA, Comparison, SetComparison
 from sensemble_runtime.auditing.recorded import complete_audits, recorded_audit
 from sensemble_runtime.bundle.manifest import Manifest
-from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate
+from sensemble_runtime.record.reader import read_runs, read_stream_scores
+from sensemble_runtime.scores import CLEAN, ConditionScore, Estimate, StreamScore
 from sensemble_sensors.errors import counted
 
 from sensemble_apps.console.columns import table
@@ -41,12 +42,15 @@ class Side:
         title: its path, as it was given.
         data: the words for the data that it was audited on.
         manifest: None of a bare record.
+        streams: the scores of its last audit of streams, which are of `heard`, in words; empty without one.
     """
 
     title: str
     data: str
     result: AuditResult
     manifest: Manifest | None = None
+    streams: tuple[StreamScore, ...] = ()
+    heard: str = ""
 
     @property
     def day(self) -> date | None:
@@ -60,9 +64,16 @@ class Side:
 
 
 def recorded_side(path: Path) -> Side:
-    """Return the last complete audit of a record; ComparisonError if there is none."""
+    """Return a record's last audit, and its bundle's last of streams; ComparisonError if there is none."""
     last = complete_audits(path)[-1]
-    return Side(str(path), data_title(last.dataset, last.split), recorded_audit(path, last))
+    heard = [r for r in read_runs(path) if (r.kind, r.bundle) == ("streams", last.bundle) and r.ended][-1:]
+    return Side(
+        str(path),
+        data_title(last.dataset, last.split),
+        recorded_audit(path, last),
+        streams=tuple(score for r in heard for score in read_stream_scores(path, r.id)),
+        heard="".join(data_title(r.dataset, r.split) for r in heard),
+    )
 
 
 def named(a: Side, b: Side, today: date) -> tuple[str, str]:

@@ -41,13 +41,16 @@ def parse(text: str, modalities: Sequence[str], specs: Mapping[str, InputSpec]) 
     Raises InputError for a condition that the sensor does not have. `specs` are the bundle's; empty if there
     is only a record.
     """
-    if text.endswith(_FILE):
-        text = ",".join(_listed(Path(text)))
-    criteria = gate.parse(text, modalities, modalities_by_word(modalities), devices(specs))
+    criteria = gate.parse(listed(text), modalities, modalities_by_word(modalities), devices(specs))
     for one in criteria:
         for modality in one.subset if one.kind == "under" and specs else ():
             parse_condition(f"{modality}={one.condition}", specs, f"{one.text}:")
     return criteria
+
+
+def listed(text: str) -> str:
+    """Return criteria joined with commas: the text, or what the file of this name lists."""
+    return ",".join(_listed(Path(text))) if text.endswith(_FILE) else text
 
 
 def _listed(path: Path) -> list[str]:

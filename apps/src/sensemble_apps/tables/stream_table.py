@@ -1,4 +1,4 @@
-"""An audit of streams as a table, and as JSON."""
+"""An audit of streams as a table, beside another one, and as JSON."""
 
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -6,11 +6,13 @@ from typing import Any
 
 from rich.table import Table
 from sensemble_runtime import subsets
+from sensemble_runtime.auditing.stream_comparison import StreamChange
 from sensemble_runtime.scores import StreamScore
 
 from sensemble_apps.console.columns import table
 from sensemble_apps.console.estimates import INTERVAL
 from sensemble_apps.console.wording import percent, set_title
+from sensemble_apps.tables.comparison_table import chance, points
 
 
 def columns(scores: Sequence[StreamScore]) -> list[str]:
@@ -57,6 +59,35 @@ def streams(scores: Sequence[StreamScore]) -> Table:
     for one in scores:
         drawn.add_row(title(one), *cells(one))
     return drawn
+
+
+CHANGES = ("found, A", "B", "B less A", "false/h, A", "B", "p")
+CAPTION = (
+    "found of the spans, in per cent, and false events an hour, in A and in B; B less A: in points, with the "
+    "95 % interval of the difference as of other spans; p: of equally many false events, adjusted for the "
+    "number of sets (Holm)"
+)
+
+
+def changes(found: Sequence[StreamChange]) -> Table:
+    """Return what each set of sensors finds and tells in A and in B."""
+    title_ = f"Streams: {amount([one.after for one in found])}"
+    drawn = table(("live",), CHANGES, title_, caption=CAPTION, whole=True)
+    for one in found:
+        style = "yellow" if one.worse else "green" if one.better else ""
+        drawn.add_row(title(one.after), *changed_cells(one), style=style)
+    return drawn
+
+
+def changed_cells(one: StreamChange) -> tuple[str, ...]:
+    """Return the cells of a set, in the order of `CHANGES`."""
+    sides = one.before, one.after
+    return (
+        *(percent(side.found) for side in sides),
+        "" if one.found is None else points(one.found),
+        *(f"{side.false_per_hour:.1f}" for side in sides),
+        chance(one.p),
+    )
 
 
 def to_json(scores: Sequence[StreamScore]) -> list[dict[str, Any]]:

@@ -5,5 +5,6 @@ called `audit`, which is the name of its public function.
 
 Doors: `answers`, `audit`, `comparison`, `conditions`, `measures`, `metrics`, `intervals`, `gate`,
 `calibration`, `recorded`, `reliability`, `robustness`, `unknown`; of sparing `sparing_audit`, `sparing_fit`;
-of streams `moment_measures`, `stream_audit`, `stream_gate`, `stream_windows`, `timeline_fit`.
+of streams `moment_measures`, `stream_audit`, `stream_comparison`, `stream_gate`, `stream_windows`,
+`timeline_fit`.
 """

@@ -13,6 +13,11 @@ _CRITERION = re.compile(r"\s*(found|false_per_hour)(?:\.([^<>=\s]+))?\s*(>=|<=)\
 _SIGNS = {"found": ">=", "false_per_hour": "<="}
 
 
+def is_of_streams(text: str) -> bool:
+    """True of a criterion that is judged on streams."""
+    return text.strip().startswith(tuple(_SIGNS))
+
+
 def parse(
     text: str, modalities: Sequence[str], sensors: Mapping[str, str] = MappingProxyType({})
 ) -> list[Criterion]:
@@ -40,10 +45,10 @@ def judge(criteria: Sequence[Criterion], scores: Sequence[StreamScore]) -> list[
     """Judge each criterion on the undegraded scores.
 
     It is met where the pessimistic end of the interval meets the limit, failed where the optimistic end does
-    not, and otherwise the hours are too few.
+    not, and otherwise the hours are too few. Without scores, no stream was audited.
     """
     clean = {one.subset: one for one in scores if not one.condition}
-    every = max(clean, key=lambda name: name.count("+"))
+    every = max(clean, key=lambda name: name.count("+"), default="")
     return [_judged(one, clean.get(subsets.name(one.subset) if one.subset else every)) for one in criteria]
 
 
