@@ -6,10 +6,12 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from fcntl import LOCK_EX, flock
+from functools import cache
 from importlib.metadata import version
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -36,7 +38,15 @@ for _sent in (signal.SIGINT, signal.SIGHUP):
     if signal.getsignal(_sent) is signal.SIG_IGN:
         signal.signal(_sent, signal.SIG_DFL)
 
-Once = Callable[[str, Callable[[Path], None]], Path]
+
+class Once(Protocol):
+    """Has a function write a folder of a name, and returns its path. Read only.
+
+    It is written once for all workers of xdist, and for later runs until what it is made from changes: files
+    and folders, or all sources and parts of the tests; and the versions that lower.
+    """
+
+    def __call__(self, name: str, write: Callable[[Path], None], *made_from: Path) -> Path: ...
 
 
 @pytest.fixture(params=[0o022, 0o000])
@@ -48,24 +58,23 @@ def umask(request: pytest.FixtureRequest) -> Iterator[None]:
 
 @pytest.fixture(scope="session")
 def once() -> Once:
-    """Have a function write a folder of a name; return its path. Read only.
+    everything = [*ROOT.glob("*/src"), ROOT / "runtime" / "native", ROOT / "tests"]
+    everything += [ROOT / "pyproject.toml", *ROOT.glob("*/pyproject.toml")]
 
-    It is written once for all workers of xdist, and for later runs until a source, a part of the tests or a
-    version changes.
-    """
-    made_from = hashlib.sha256(f"{sys.version} {version('torch')} {version('executorch')}".encode())
-    folders = [*ROOT.glob("*/src"), ROOT / "runtime" / "native", ROOT / "tests"]
-    files = [path for folder in folders for path in folder.rglob("*") if path.is_file()]
-    files += [ROOT / "pyproject.toml", *ROOT.glob("*/pyproject.toml")]
-    for path in sorted(files):
-        if path.suffix != ".pyc" and not path.name.startswith("test_"):
-            made_from.update(path.read_bytes())
-    base = ROOT / ".pytest_cache" / made_from.hexdigest()[:16]
-    base.mkdir(parents=True, exist_ok=True)
+    @cache
+    def base(made_from: Sequence[Path]) -> Path:
+        digest = hashlib.sha256(f"{sys.version} {version('torch')} {version('executorch')}".encode())
+        files = [path for part in made_from for path in (part.rglob("*") if part.is_dir() else [part])]
+        for path in sorted(files):
+            if path.is_file() and path.suffix != ".pyc" and not path.name.startswith("test_"):
+                digest.update(path.read_bytes())
+        return ROOT / ".pytest_cache" / digest.hexdigest()[:16]
 
-    def written(name: str, write: Callable[[Path], None]) -> Path:
-        folder, done = base / name, base / f"{name}.done"
-        with (base / f"{name}.lock").open("w") as lock:
+    def written(name: str, write: Callable[[Path], None], *made_from: Path) -> Path:
+        within = base(made_from or tuple(everything))
+        within.mkdir(parents=True, exist_ok=True)
+        folder, done = within / name, within / f"{name}.done"
+        with (within / f"{name}.lock").open("w") as lock:
             flock(lock, LOCK_EX)
             if not done.exists():
                 shutil.rmtree(folder, ignore_errors=True)
@@ -78,8 +87,12 @@ def once() -> Once:
 
 @pytest.fixture
 def lowered_once(once: Once, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Share the user's cache, and in it the programs of frozen encoders, among the tests that lower some."""
-    monkeypatch.setenv("XDG_CACHE_HOME", str(once("cache", Path.mkdir)))
+    """Share the user's cache among the tests that lower frozen encoders.
+
+    It holds their programs, which know themselves what lowers, and the embeddings of what is trained on.
+    """
+    made_from = [ROOT / room / "src" for room in ("sensors", "train")]
+    monkeypatch.setenv("XDG_CACHE_HOME", str(once("cache", Path.mkdir, *made_from)))
 
 
 def pytest_configure(config: pytest.Config) -> None:

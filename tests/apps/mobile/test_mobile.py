@@ -5,8 +5,10 @@ What needs no phone (tokenizer, windows, session, head, pictures) is compiled fr
 """
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 from typing import get_args
 
@@ -18,7 +20,9 @@ from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.answer import DOUBTS
 
-from tests.apps.mobile.compilers import kotlin, swift
+from tests.apps.mobile import compilers
+from tests.apps.mobile.compilers import java, kotlin, swift
+from tests.conftest import Once
 from tests.runtime.answering import answered
 from tests.runtime.manifests import MANIFEST
 from tests.vectors import LABELS, SPECS, Sines, predicted, write
@@ -27,6 +31,7 @@ APPS = Path(__file__).parents[3] / "apps"
 KOTLIN = APPS / "android/app/src/main/java/dev/sensemble/sample"
 SWIFT = APPS / "ios/Sources"
 PORTABLE = ("Belief", "LiveSet", "Session", "Tokenizer", "Windows")
+SUFFIX = {"kotlin": "kt", "swift": "swift"}
 CHECKS = Path(__file__).parents[1].joinpath("mobile")
 TASKS: tuple[Task, ...] = get_args(Task)
 
@@ -52,49 +57,58 @@ def folder(request: pytest.FixtureRequest, folders: dict[Task, Path]) -> Path:
 
 @dataclass(frozen=True)
 class Sample:
-    """The commands of a sample's portable part, and of the code in a bundle's README for each folder."""
+    """The commands of a sample's portable part, and of the code in a bundle's README by task."""
 
     language: str
     check: list[str]
-    readme: dict[Path, list[str]]
+    readme: dict[Task, list[str]]
 
 
 @pytest.fixture(
     scope="module", params=[pytest.param(name, marks=pytest.mark.needs(name)) for name in ("kotlin", "swift")]
 )
-def sample(
-    request: pytest.FixtureRequest, folders: dict[Task, Path], tmp_path_factory: pytest.TempPathFactory
-) -> Sample:
+def sample(request: pytest.FixtureRequest, folders: dict[Task, Path], once: Once) -> Sample:
     """Compile a sample; Kotlin's compiler, which is slow to start, takes all at once."""
-    language, out = request.param, tmp_path_factory.mktemp(request.param)
-    portable, programs = sources(language), dict[Path, Path]()
-    for place, folder in enumerate(folders.values()):
-        package = out / f"read{place}"
-        package.mkdir()
-        programs[folder] = package / ("Read.kt" if language == "kotlin" else "main.swift")
-        programs[folder].write_text(program(language, folder, package.name), encoding="utf-8")
+    language, packages = request.param, {task: task.replace("-", "_") for task in TASKS}
+    codes = {package: program(language, folders[task], package) for task, package in packages.items()}
+    made_from = [*sources(language), Path(compilers.__file__), compilers.installed(language)]
+
+    def compiled(out: Path) -> None:
+        programs = {out / package / f"main.{SUFFIX[language]}": code for package, code in codes.items()}
+        for path, code in programs.items():
+            path.parent.mkdir(parents=True)
+            path.write_text(code, encoding="utf-8")
+        if language == "kotlin":
+            kotlin([*sources(language), *programs], out)
+        else:
+            swift(sources(language), out)
+            for path in programs:
+                swift([*sources(language)[:-1], path], path.parent)
+
+    key = sha256("".join(codes.values()).encode()).hexdigest()[:8]
+    out = once(f"{language} {key}", compiled, *made_from)
     if language == "kotlin":
-        java = kotlin([*portable, CHECKS / "Check.kt", *programs.values()], out)
-        readme = {folder: [*java, f"{path.parent.name}.ReadKt"] for folder, path in programs.items()}
-        return Sample(language, [*java, "dev.sensemble.sample.CheckKt"], readme)
-    readme = {folder: swift([*portable, path], path.parent) for folder, path in programs.items()}
-    return Sample(language, swift([*portable, CHECKS / "main.swift"], out), readme)
+        readme = {task: java(out, f"{package}.MainKt") for task, package in packages.items()}
+        return Sample(language, java(out, "dev.sensemble.sample.CheckKt"), readme)
+    readme = {task: [str(out / package / "check")] for task, package in packages.items()}
+    return Sample(language, [str(out / "check")], readme)
 
 
 def sources(language: str) -> list[Path]:
-    """The files of a sample that need no phone."""
+    """The files of a sample that need no phone, and at the end what checks them."""
     if language == "kotlin":
-        return [KOTLIN / f"{name}.kt" for name in ("Bundle", *PORTABLE)]
-    return [SWIFT / f"{name}.swift" for name in ("ModelBundle", *PORTABLE)]
+        return [*(KOTLIN / f"{name}.kt" for name in ("Bundle", *PORTABLE)), CHECKS / "Check.kt"]
+    return [*(SWIFT / f"{name}.swift" for name in ("ModelBundle", *PORTABLE)), CHECKS / "main.swift"]
 
 
-def run(command: list[str]) -> str:
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+def run(command: list[str], bundle: Path) -> str:
+    given, environment = [*command, str(bundle)], os.environ | {"BUNDLE": str(bundle)}
+    return subprocess.run(given, env=environment, capture_output=True, text=True, check=True).stdout
 
 
 def test_the_samples_do_what_the_runtime_does(sample: Sample, folder: Path) -> None:
     bundle = Sines(folder)
-    answer = json.loads(run([*sample.check, str(folder)]))
+    answer = json.loads(run(sample.check, folder))
     vectors = json.loads((folder / "vectors.json").read_text(encoding="utf-8"))
     expected = vectors["expected"]
     for exact in ("ids", "strange"):
@@ -143,17 +157,17 @@ def program(language: str, folder: Path, package: str) -> str:
         imports, rest = code.split("\n\n", 1)
         calls = [f'answer("{m}", floatArrayOf({row.replace(",", "f,")}f), 0.0)' for m, row in rows.items()]
         shown = "println(listOf(found.probabilities.toList(), found.candidates, found.sure))"
-        whole = f'package {package}\n{imports}\nval bundle = File("{folder}")\n{rest}\n'
+        whole = f'package {package}\n{imports}\nval bundle = File(System.getenv("BUNDLE"))\n{rest}\n'
         return f"{whole}fun main() {{\n{calls[0]}\nval found = {calls[1]}!!\n{shown}\n}}\n"
     calls = [f'answer("{m}", [{row}], at: 0)' for m, row in rows.items()]
     shown = 'print("[\\(found.probabilities), \\(found.candidates), \\(found.sure)]")'
-    whole = f'import Foundation\nlet bundle = URL(fileURLWithPath: "{folder}")\n{code}\n'
+    whole = f"import Foundation\nlet bundle = URL(fileURLWithPath: CommandLine.arguments[1])\n{code}\n"
     return f"{whole}_ = {calls[0]}\nlet found = {calls[1]}!\n{shown}\n"
 
 
 def test_the_code_in_a_bundles_readme_answers_as_the_runtime_does(sample: Sample, folder: Path) -> None:
     bundle = Sines(folder)
-    chances, chosen, sure = json.loads(run(sample.readme[folder]))
+    chances, chosen, sure = json.loads(run(sample.readme[bundle.head.task], folder))
     expected, _ = answered(bundle.classifier, familiar(bundle))
     np.testing.assert_allclose(chances, expected.probabilities, atol=1e-5)
     assert {LABELS[index] for index in chosen} == {*expected.candidates}
