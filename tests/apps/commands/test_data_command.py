@@ -118,7 +118,7 @@ def test_few_examples_and_many_classes_are_trained_on(tmp_path: Path, classes: C
     assert main(["train", "--data", str(folder), "--out", run, "--from-scratch", "--effort", "0.02"]) == 0
 
 
-@pytest.mark.parametrize("command", [["run", "--fast"], ["serve"]])
+@pytest.mark.parametrize("command", [["run", "--fast"], ["serve", "--port", "0"]])
 def test_a_dataset_of_other_sensors_is_not_played(
     command: list[str], bundle_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,7 +34,7 @@ def test_a_demo_plays_the_dataset_of_its_run_folder_by_itself(bundle_folder: Pat
 def test_a_demo_without_a_dataset_is_refused(tmp_path: Path, config: str, refusal: Refusal) -> None:
     (tmp_path / "config.json").write_text(config)
     (tmp_path / "bundle").mkdir()
-    assert "config.json names no dataset" in refusal("serve", tmp_path / "bundle", "--demo")
+    assert "config.json names no dataset" in refusal("serve", tmp_path / "bundle", "--demo", "--port", "0")
 
 
 def test_without_a_bundle_those_at_hand_are_offered_and_one_is_opened(demo: DemoRun) -> None:
@@ -68,4 +68,4 @@ def test_what_cannot_be_a_project_is_refused_in_a_line(refusal: Refusal, tmp_pat
     data.mkdir(parents=True)
     (tmp_path / "project" / "studio.json").write_text('{"classes": []}')
     (data / "index.jsonl").write_text("{}\n")
-    assert "index.jsonl:1: " in refusal("studio", tmp_path / "project")
+    assert "index.jsonl:1: " in refusal("studio", tmp_path / "project", "--port", "0")
