@@ -55,9 +55,11 @@ def test_a_pause_has_some_windows_and_the_newest_stay(
     assert all(take.background and take.modalities == ("video",) for take in found)
 
 
+@pytest.mark.parametrize("apart", [between_takes.APART, 0.0])  # 0: as on a disk that takes that long
 def test_a_window_that_a_take_follows_at_once_is_deleted(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, apart: float
 ) -> None:
+    monkeypatch.setattr(between_takes, "APART", apart)
     monkeypatch.setattr(between_takes, "_WHEN", (0.0,) * 100)  # a slow machine may record none at first
     folder, looks, pauses = tmp_path / "between", list[bool](), list[int]()
 

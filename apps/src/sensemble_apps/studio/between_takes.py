@@ -90,8 +90,10 @@ class Between:
         return False
 
     def _waits(self, until: float) -> bool:
-        """Wait; return whether no take began meanwhile."""
-        while self._clock.now() < until:
-            if self._is_busy() or self._clock.wait(self._over, _LOOK):
+        """Wait; return whether no take began meanwhile, also where the disk took longer than that."""
+        while not self._is_busy():
+            if self._clock.now() >= until:
+                return True
+            if self._clock.wait(self._over, _LOOK):
                 return False
-        return True
+        return False
