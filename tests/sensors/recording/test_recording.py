@@ -28,7 +28,7 @@ from sensemble_sensors.spec import InputSpec
 
 from tests.sensors.recording.written import assert_equal, written
 from tests.sensors.studio import Specs
-from tests.waiting import PATIENCE
+from tests.waiting import PATIENCE, wait_until
 
 RATE = 16000
 NOW = 1000.0  # any time
@@ -195,6 +195,19 @@ def test_what_came_before_the_first_sample_is_reported_at_the_beginning(tmp_path
     recorded = Recorded(tmp_path, read_dataset(tmp_path).examples)
     assert recorded.segments[0].header.start > 0.1
     assert [plug.time for plug in recorded.events if plug.kind == "attached"] == [0.0]
+
+
+def test_a_take_has_no_segment_after_its_length(tmp_path: Path) -> None:
+    """On a busy machine, a sample that came late began one: a take of a second had two."""
+    clock, picture = VirtualClock(), np.zeros((8, 8, 3), np.uint8)
+    with Recording(tmp_path, {"video": (8, 8)}, length=1.0, clock=clock) as out:
+        out.put(Sample("video", picture, out.began + 0.1))
+        clock.advance(2.0)
+        wait_until(lambda: out.segments == 1)
+        for after in (0.9, 1.2):
+            out.put(Sample("video", picture, out.began + after))
+    assert out.segments == 1
+    assert "they came after the last segment: 1 samples are lost" in (tmp_path / "events.jsonl").read_text()
 
 
 def test_what_nobody_read_in_time_is_reported(tmp_path: Path) -> None:

@@ -76,18 +76,16 @@ class Recorder:
                     form_of(self._specs),
                     declared=declared(self._specs.values()),
                     seconds=segment,
+                    length=length,
                     split=split,
                     labels=labels,
                     background=background,
                     failed=self._failed,
                     clock=self.clock,
                 )
-                until = recording.began + length
                 last: dict[str, tuple[str, float]] = {}  # of each modality: the sensor and its last time
 
                 def put(name: str, sample: Sample) -> None:
-                    if sample.time >= until:
-                        return
                     before, time = last.get(sample.modality, (name, -math.inf))
                     if name != before:
                         spec = self._specs[sample.modality]

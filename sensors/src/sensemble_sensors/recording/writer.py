@@ -63,6 +63,7 @@ class Recording:
         form: of its samples by modality, as `form_of` gives it: the rate (Hz) of sound, if there is any;
             height and width of pictures, which may be left out if they need not match earlier takes.
         seconds: length of a segment, `header.SPAN` at most.
+        length: seconds after which no sample is of this take.
         split: of the examples: `pretrain`, or with labels also `train`, `calibrate` or `eval`.
         labels: of the examples; they can be given later by editing `index.jsonl`.
         background: the examples show none of the classes, and so have no labels. Those of `LONG` or more in
@@ -86,6 +87,7 @@ class Recording:
         form: Form,
         *,
         seconds: float = 1.0,
+        length: float = math.inf,
         split: str = "pretrain",
         labels: Sequence[str] = (),
         background: bool = False,
@@ -103,7 +105,7 @@ class Recording:
         self._form = form
         self._declared = dict(declared)
         self._kinds: dict[str, Kind] = {}  # of the modalities that gave a sample
-        self._seconds = seconds
+        self._seconds, self._length = seconds, length
         self._common: dict[str, Any] = {"split": split, "labels": list(labels)}
         if background:
             self._common["background"] = True
@@ -144,9 +146,14 @@ class Recording:
                 self._lose(sample.modality, wrong, 1)
                 self._holes.add(sample.modality)
                 return
+            if time >= self._length:
+                return
+            segment = max(math.floor(time / self._seconds), self._next)
+            if segment * self._seconds >= self._length:
+                self._lose(sample.modality, "they came after the last segment", 1)
+                return
             cut = sample.cut or sample.modality in self._holes
             self._holes.discard(sample.modality)
-            segment = max(math.floor(time / self._seconds), self._next)
             self._waiting.setdefault(segment, []).append(replace(sample.frozen(), time=time, cut=cut))
 
     def event(self, name: str, modality: str, kind: str, reason: str) -> None:
