@@ -53,14 +53,6 @@ def test_a_disk_that_is_full_is_no_reason_for_another_scheme(monkeypatch: pytest
 
 
 @pytest.mark.real
-def test_a_module_in_the_current_folder_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    (tmp_path / "torch.py").write_text("raise SystemExit(9)")  # beside a data set from elsewhere, say
-    monkeypatch.chdir(tmp_path)
-    lowered = lower_all(make_model(0, ("text",)), {"text": windows("text", 2, seed=1)}, [JOB], lambda: None)
-    assert list(lowered) == [JOB]
-
-
-@pytest.mark.real
 def test_the_worker_that_failed_has_the_last_word(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(lowering, "save_model", lambda _, folder: folder.mkdir())
     with pytest.raises(NotLowerableError, match="process failed"):

@@ -47,7 +47,7 @@ SOAK = Path(__file__).parents[3] / "apps" / "benchmarks" / "soak.py"
 
 @pytest.mark.long
 def test_nothing_grows_while_sensors_come_go_and_fail(bundle_folder: Path) -> None:
-    sizes = ["--events", "1000", "--windows", "5000", "--minutes", "0.5"]
+    sizes = ["--events", "1000", "--windows", "5000", "--minutes", "0.25"]
     run = subprocess.run(
         [sys.executable, SOAK, bundle_folder, *sizes], capture_output=True, text=True, check=False
     )
