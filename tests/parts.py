@@ -61,7 +61,7 @@ class SoundServer:
     def stop(self) -> None:
         """End the server, as when the sound card is unplugged."""
         self.process.terminate()
-        self.process.wait(30)
+        self.process.wait(PATIENCE)
 
 
 def tone(path: Path, hertz: float, seconds: float = 0.5) -> Path:
@@ -121,7 +121,7 @@ def running_sound_server(folder: Path, kind: str = "pulseaudio") -> Iterator[Sou
         log = stack.enter_context((folder / "server.log").open("wb"))
         for program in programs:
             process = subprocess.Popen(program, stdout=log, stderr=log)
-            stack.callback(process.wait, 30)
+            stack.callback(process.wait, PATIENCE)
             stack.callback(process.terminate)
             if kind == "pipewire":  # its parts do not wait for each other
                 wait_until((homes["XDG_RUNTIME_DIR"] / "pipewire-0").exists)

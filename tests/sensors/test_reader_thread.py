@@ -15,7 +15,7 @@ from sensemble_sensors.supervision.reader_thread import BURST, ReaderThread
 from sensemble_sensors.supervision.suite import Suite
 
 from tests.sensors.made_up import MadeUp
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -34,7 +34,7 @@ def test_a_device_that_is_not_there_is_logged_once(
     reader.thread.start()
     for _ in range(2):
         reader.obey("open")
-        assert closed.wait(30)
+        assert closed.wait(PATIENCE)
         closed.clear()
     reader.obey("end")
     reader.thread.join()

@@ -25,6 +25,7 @@ from sensemble_sensors.supervision.events import STATES
 from sensemble_sensors.thresholds import Thresholds
 
 from tests.runtime.puppets import Log
+from tests.waiting import PATIENCE
 
 pytestmark = pytest.mark.real
 
@@ -141,7 +142,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             room.wait_for_live(*EVERYTHING)
 
             sound_server.unplug(module)
-            player.wait(30)
+            player.wait(PATIENCE)
             room.wait(lambda: "lost" in events.of("audio"))
             room.wait_for_live("text", "video")
             room.wait(lambda: is_absent("audio"))
@@ -156,7 +157,7 @@ def test_whatever_fails_is_reported_kept_out_and_comes_back_and_the_others_go_on
             os.mkfifo(pipe)
             room.wait_for_live(*EVERYTHING)
     player.terminate()
-    player.wait(30)
+    player.wait(PATIENCE)
     assert {e.sensor for e in events.events if e.kind in STATES} == {"audio", "captions", "video"}
     assert all(kind != "failed" for _, kind, _ in reported(events))
 

@@ -72,7 +72,7 @@ def test_a_source_is_listed_named_and_heard_as_what_it_is(
             other.close()
     finally:
         player.terminate()
-        player.wait(30)
+        player.wait(PATIENCE)
     assert active_count() == before
 
 
