@@ -60,6 +60,14 @@ def test_a_page_that_cannot_be_written_is_refused_before_anything_is_read(
     assert "compare.html: is not a file; name another" in capsys.readouterr().err
 
 
+def test_a_side_that_is_not_there_is_refused_before_the_other_is_audited(
+    runs: tuple[Path, Path], data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bundle = str(runs[0] / "bundle")  # without artifacts: it cannot be audited
+    assert main(["compare", bundle, "nowhere", "--data", str(data), "--json"]) == 2
+    assert "nowhere: is not there; give a bundle" in capsys.readouterr().err
+
+
 def test_the_json_names_what_changed(runs: tuple[Path, Path], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["compare", *map(str, runs), "--json"]) == 0
     found = json.loads(capsys.readouterr().out)

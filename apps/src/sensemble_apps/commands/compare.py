@@ -123,8 +123,10 @@ def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
 
 
 def _check_used(arguments: Compare) -> None:
-    """Raise InputError for an option that neither side would use."""
+    """Raise InputError for a side that is not there, or an option that neither would use."""
     sides = arguments.a, arguments.b
+    if missing := next((path for path in sides if not path.exists()), None):
+        raise InputError(f"{missing}: is not there; give a bundle, a run, or the record of an audit")
     if arguments.split != Compare.split and not any((path / FILE_NAME).is_file() for path in sides):
         raise InputError(f"--split {arguments.split}: is for bundles; runs and records have their audits")
     record = next((path for path in sides if path.is_file()), None)

@@ -48,9 +48,10 @@ def title(score: StreamScore) -> str:
 
 
 def amount(scores: Sequence[StreamScore]) -> str:
-    """Return the hours and the spans of the streams in words."""
+    """Return the hours, or the minutes, and the spans of the streams in words."""
     hours, spans = (max(getattr(one, name) for one in scores) for name in ("hours", "spans"))
-    return f"{hours:.2g} hours, {spans} spans"
+    time = f"{hours:.2g} hours" if hours >= 1 else f"{60 * hours:.2g} minutes"
+    return f"{time}, {spans} spans"
 
 
 def streams(scores: Sequence[StreamScore]) -> Table:
