@@ -60,7 +60,7 @@ export class Engine extends Suite<Output> {
   private sparing: Sparing | null = null; // from the first sensor on
   private asked = -Infinity; // when the policy was asked last
   private readonly waking = new Map<string, number>(); // when each sensor that has not answered since was woken
-  private readonly took = new Map<string, number>(); // seconds from its waking to its first answer
+  private readonly took = new Map<string, string>(); // how long each took from its waking to its first answer, in words
 
   constructor(
     private readonly bundle: Answering,
@@ -295,10 +295,7 @@ export class Engine extends Suite<Output> {
     if (!this.sparing) return;
     const live = this.liveSet.near(this.now);
     this.asked = this.now;
-    for (const modality of [...this.waking.keys()].filter((one) => live.includes(one))) {
-      this.took.set(modality, this.now - this.waking.get(modality)!);
-      this.waking.delete(modality);
-    }
+    for (const [modality, since] of this.waking) if (live.includes(modality) && this.waking.delete(modality)) this.took.set(modality, `; its first answer took ${(this.now - since).toFixed(1)} s`);
     const { order } = this.sparing;
     const confidences = order.map((_, place) => {
       const step = live.length ? this.liveSet.steps[place] : null;
@@ -307,8 +304,8 @@ export class Engine extends Suite<Output> {
     const working = this.working.filter((modality) => !this.failures.has(modality));
     const areLive = order.map((place) => {
       const steady = place.filter((modality) => this.specs[modality].hop > 0);
-      if (!steady.length || steady.some((modality) => live.includes(modality))) return true;
-      return steady.some((modality) => working.includes(modality)) ? false : null;
+      const among = (some: string[]): boolean => steady.some((modality) => some.includes(modality));
+      return !steady.length || among(live) || (among(working) ? false : null);
     });
     const isSuspect = this.liveSet.faults.some(({ kind }) => kind === "suspect");
     this.obey(this.sparing.note(this.now, confidences, areLive, isSuspect));
@@ -325,26 +322,21 @@ export class Engine extends Suite<Output> {
         if (this.working.includes(modality)) this.waking.set(modality, this.now);
       }
     }
-    const took = (modality: string): string => (this.took.has(modality) ? `; its first answer took ${this.took.get(modality)!.toFixed(1)} s` : "");
     const why = this.liveSet.steps[needed - 1]?.doubt === "unfamiliar" ? `the others have known nothing for ${EMPTY} s` : "the others are sure enough";
-    this.spare(Object.fromEntries(order.slice(needed).flat().map((modality) => [modality, `${why}${took(modality)}`])), reasons);
+    this.spare(Object.fromEntries(order.slice(needed).flat().map((modality) => [modality, why + (this.took.get(modality) ?? "")])), reasons);
   }
 
   /** Report what began and ended. */
   private noteMoments(): void {
     for (const happening of this.liveSet.moments(this.now)) {
       const { kind, ...rest } = happening;
-      this.out.push({ event: { time: this.now, kind, modality: "", sensor: "", text: happeningWords(happening), ...rest } });
+      this.emit(kind, "", happeningWords(happening), "", rest);
     }
   }
 
   /** Take a modality out of the live set, as its encoder failed; a retry reports only what is new. */
   private silence(modality: string, reason: string): void {
-    if (this.failures.get(modality)?.text !== reason) {
-      const event = { time: this.now, kind: "encoder failed", modality, sensor: "", text: reason };
-      this.failures.set(modality, event);
-      this.out.push({ event });
-    }
+    if (this.failures.get(modality)?.text !== reason) this.failures.set(modality, this.emit("encoder failed", modality, reason));
     this.liveSet.silence(modality);
   }
 

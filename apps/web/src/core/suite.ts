@@ -258,8 +258,10 @@ export class Suite<Output = never> {
   /** Note that no active sensor of a modality is left; `isNeeded`: another one is attached. */
   protected modalityLeft(_modality: string, _isEnded: boolean, _isNeeded: boolean): void {}
 
-  protected emit(kind: string, modality = "", text = "", sensor = ""): void {
-    this.out.push({ event: { time: this.now, kind, modality, sensor, text } });
+  protected emit(kind: string, modality = "", text = "", sensor = "", more: Partial<SessionEvent> = {}): SessionEvent {
+    const event = { time: this.now, kind, modality, sensor, text, ...more };
+    this.out.push({ event });
+    return event;
   }
 
   protected noteTime(now: number): void {
@@ -402,8 +404,7 @@ export class Suite<Output = never> {
 
   private report(life: Life, kind: EventKind, reason: string): void {
     if (life.reported.kind === kind && life.reported.text === reason) return;
-    life.reported = { time: this.now, kind, modality: life.spec.modality, sensor: life.name, text: reason };
-    this.out.push({ event: life.reported });
+    life.reported = this.emit(kind, life.spec.modality, reason, life.name);
   }
 
   /** Report the active sensor, unless that is known, or it has always been the only one. */
