@@ -117,7 +117,7 @@ export class Live {
     byId("live").hidden = false; // from the first state on, so that nothing jumps
     document.body.classList.toggle("empty", first);
     document.body.classList.toggle("mute", state.live.length === 0 && Object.keys(state.score).length === 0);
-    document.body.classList.toggle("past", past !== null);
+    document.body.classList.toggle("past", !!past);
     say(byId("moment"), past ? `as it was at ${past.when}` : "");
     const troubles = past ? new Map() : troublesOf(state);
     const now = state.answer;
@@ -125,12 +125,17 @@ export class Live {
     if (past || !this.since) this.lattice.show(live, past ? [] : state.lattice, troubles, past ? null : now);
     this.guide.show(state, !this.replayed || this.givers.given.size > 0);
     byId("demo").hidden = !state.demo;
-    say(byId("demo"), state.demo ? `A demo plays recorded examples. Now: ${state.demo}. Press any button to take over.` : "");
+    say(byId("demo"), state.demo ? `A demo plays recordings. Now: ${state.demo}. Press any button to take over.` : "");
     this.answer(state, past ? past.said : now, live, past || !now?.best ? {} : now.probabilities); // without evidence all are equal
     this.dots(state, live, troubles);
     this.without(state, past ? this.modalities.map(({ modality }) => modality) : live);
-    byId("scene").classList.toggle("grey", this.seen !== undefined && !live.includes(this.seen.modality));
-    if (this.seen?.kind === "asleep") byId("picture").hidden = true; // until it sees again
+    const { seen } = this;
+    const picture = byId("picture");
+    if (seen) {
+      byId("scene").classList.toggle("grey", !live.includes(seen.modality));
+      picture.hidden = !past && seen.kind === "asleep"; // before its first picture it is dark, so that nothing jumps
+      if (picture.hidden) picture.replaceChildren();
+    }
     this.preview(past?.previews ?? []);
     this.sensors.show(state, past, (sensor) => this.timeline.slept(sensor));
     this.timeline.showThen(past);
@@ -148,9 +153,7 @@ export class Live {
   preview(previews) {
     for (const [name, preview] of previews) {
       this.sensors.preview(name, preview);
-      if (name !== this.seen?.name || preview.picture === undefined) continue;
-      byId("picture").hidden = false;
-      showPreview(byId("picture"), "the camera", preview);
+      if (name === this.seen?.name && preview.picture) showPreview(byId("picture"), "the camera", preview);
     }
   }
 
