@@ -102,7 +102,7 @@ def lay_down(page: Page) -> None:
 def complaining(page: Page) -> list[str]:
     """Return a list of what the console of a page complains about from now on."""
     complaints: list[str] = []
-    page.on("console", lambda said: said.type in ("error", "warning") and complaints.append(said.text))
+    page.on("console", lambda said: complaints.extend([said.text] * (said.type in ("error", "warning"))))
     page.on("pageerror", lambda error: complaints.append(str(error)))
     return complaints
 

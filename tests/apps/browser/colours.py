@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -47,7 +48,7 @@ def encoder(modality: str) -> bytes:
         "axes": np.array([1, 2, 3]),
         "time": np.array([1]),
         "one": np.array([1]),
-        "little": np.float32([1e-6]),
+        "little": np.array([1e-6], np.float32),
     }
     steps = {
         "audio": [("MatMul", "waves"), ("Mul", ""), ("MatMul", "pairs")],
@@ -57,7 +58,7 @@ def encoder(modality: str) -> bytes:
     }[modality]
     nodes = [helper.make_node("Cast", ["window"], ["x0"], to=TensorProto.FLOAT)]
     for i, (operation, operand) in enumerate(steps):
-        more = {"keepdims": 0} if operation == "ReduceMean" else {}
+        more: dict[str, Any] = {"keepdims": 0} if operation == "ReduceMean" else {}
         nodes.append(helper.make_node(operation, [f"x{i}", operand or f"x{i}"], [f"x{i + 1}"], **more))
     last = f"x{len(steps)}"
     nodes += [
