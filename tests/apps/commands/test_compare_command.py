@@ -117,6 +117,11 @@ def test_streams_of_one_side_or_of_other_data_are_said_not_to_compare(
         capsys.readouterr().out.split()
     )
     with closing(sqlite3.connect(record)) as db, db:
+        db.execute("UPDATE runs SET dataset = 'a room' WHERE kind = 'streams'")
+    assert main(["compare", *sides, "--out", page]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "Streams are not compared: A was audited on those of colours <&>, split eval, B of a room" in said
+    with closing(sqlite3.connect(record)) as db, db:
         db.execute("DELETE FROM streams")
     assert main(["compare", *sides, "--out", page, "--require", "false_per_hour<=9"]) == 4
     said = " ".join(capsys.readouterr().out.split())

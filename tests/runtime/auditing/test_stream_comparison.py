@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sensemble_runtime.auditing.intervals import wilson
 from sensemble_runtime.auditing.moment_measures import poisson_interval
 from sensemble_runtime.auditing.stream_comparison import compare_streams, equally_false
+from sensemble_runtime.auditing.stream_gate import is_of_streams
 from sensemble_runtime.errors import ComparisonError
 from sensemble_runtime.scores import StreamScore
 
@@ -28,6 +29,14 @@ def test_counts_of_false_events_are_compared_as_by_scipy(before: int, after: int
 
     expected = binomtest(before, before + after).pvalue if before + after else 1.0
     assert equally_false(before, after) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("found>=0.9", True), (" false_per_hour.audio<=2", True), ("found_cam>=0.5", False)],
+)
+def test_a_sensor_whose_name_begins_alike_has_criteria_of_its_own(text: str, *, expected: bool) -> None:
+    assert is_of_streams(text) == expected
 
 
 @given(st.integers(0, SPANS), st.integers(0, SPANS))

@@ -7,8 +7,9 @@ from typing import Annotated
 
 from rich.console import Console
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing import gate, stream_gate
+from sensemble_runtime.auditing import stream_gate
 from sensemble_runtime.auditing.comparison import MARGIN, Comparison, compare
+from sensemble_runtime.auditing.gate import Judgement
 from sensemble_runtime.auditing.stream_audit import audit_streams
 from sensemble_runtime.auditing.stream_comparison import StreamChange, compare_streams
 from sensemble_runtime.bundle.bundle import Bundle
@@ -98,6 +99,8 @@ def _streams(a: Side, b: Side) -> tuple[list[StreamChange], str]:
     if not (a.streams and b.streams):
         only = next((letter for letter, side in (("A", a), ("B", b)) if side.streams), "")
         return [], f"Streams are not compared: only {only} was audited on any." if only else ""
+    if a.heard != b.heard:
+        return [], f"Streams are not compared: A was audited on those of {a.heard}, B of {b.heard}."
     try:
         return compare_streams(a.streams, b.streams), ""
     except ComparisonError as error:
@@ -112,7 +115,7 @@ def _judged(arguments: Compare, found: Comparison, b: Side) -> Verdicts:
     given = gate_verdict.listed(arguments.require).split(",")
     streams = [one for one in given if stream_gate.is_of_streams(one)]
     examples = ",".join(one for one in given if one not in streams)
-    verdicts: list[tuple[gate.Judgement, str]] = []
+    verdicts: list[tuple[Judgement, str]] = []
     if examples or not streams:
         criteria = gate_verdict.parse(examples, names, b.manifest.specs if b.manifest else {})
         verdicts += gate_verdict.judged(criteria, b.result, found)
@@ -149,14 +152,8 @@ def _of_bundle(path: Path, arguments: Compare) -> Side:
         raise InputError(f"{path}: a bundle has no answers; give --data DATASET to audit it on")
     result = measure(Audit(bundle=path, data=arguments.data, split=arguments.split, trust=arguments.trust))
     title = data_title(arguments.data.resolve().name, arguments.split)
-    return Side(
-        str(path),
-        title,
-        result,
-        read_manifest(path / FILE_NAME),
-        _heard(path, arguments.data, arguments),
-        title,
-    )
+    heard = _heard(path, arguments.data, arguments)
+    return Side(str(path), title, result, read_manifest(path / FILE_NAME), heard, title)
 
 
 def _heard(path: Path, data: Path, arguments: Compare) -> tuple[StreamScore, ...]:

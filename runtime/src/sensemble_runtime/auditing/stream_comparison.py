@@ -62,8 +62,11 @@ def compare_streams(a: Sequence[StreamScore], b: Sequence[StreamScore]) -> list[
 
 def equally_false(before: int, after: int) -> float:
     """Return the p of two counts of the same time being of one rate: a fair coin's, of their sum."""
-    count = before + after
-    tail = sum(math.comb(count, k) for k in range(min(before, after) + 1))
+    count, ways = before + after, 1
+    tail = ways
+    for k in range(min(before, after)):
+        ways = ways * (count - k) // (k + 1)
+        tail += ways
     return float(min(1.0, 2 * tail / 2**count))
 
 

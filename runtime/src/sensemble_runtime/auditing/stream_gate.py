@@ -15,7 +15,7 @@ _SIGNS = {"found": ">=", "false_per_hour": "<="}
 
 def is_of_streams(text: str) -> bool:
     """True of a criterion that is judged on streams."""
-    return text.strip().startswith(tuple(_SIGNS))
+    return re.match(rf"\s*({'|'.join(_SIGNS)})\b", text) is not None
 
 
 def parse(
