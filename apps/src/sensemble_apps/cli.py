@@ -9,7 +9,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
+from functools import partial
 from time import monotonic
+from types import FrameType
 
 _EXTRAS = {
     "av": "media",
@@ -35,6 +37,7 @@ _EXTRAS = {
     "websockets": "serve",
 }
 """Package -> the extra that brings it, which a board may do without."""
+_MOMENT = 0.05  # seconds, in which the main thread begins to wait
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -91,7 +94,7 @@ def _open_closed_streams() -> None:
             setattr(sys, name, stream)
 
 
-def _on_stop(act: Callable[[int, object], None]) -> None:
+def _on_stop(act: Callable[[int, FrameType | None], None]) -> None:
     """Call `act` on SIGINT (Ctrl-C), SIGTERM and SIGHUP; one that is ignored, as by `nohup`, stays so."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is not signal.SIG_IGN:
@@ -108,16 +111,25 @@ class _Stop:
     """Raises KeyboardInterrupt at the first signal, which closes sessions, records and recordings.
 
     A second signal within a second is ignored: `timeout` signals a process and then its whole group, and that
-    must not break off the closing.
+    must not break off the closing. One that meets Python's `threading` raises a moment later: a lock may
+    be freed there for a wait that has not begun, and freeing it again would be a RuntimeError.
     """
 
     def __init__(self) -> None:
         self._last = float("-inf")
 
-    def __call__(self, number: int, _: object) -> None:
+    def __call__(self, number: int, frame: FrameType | None) -> None:
         last, self._last = self._last, monotonic()
-        if self._last - last > 1:
+        if self._last - last <= 1:
+            return
+        if frame is None or frame.f_globals.get("__name__") != "threading":
             raise KeyboardInterrupt(number)
+        signal.signal(signal.SIGALRM, partial(_interrupt, number))
+        signal.setitimer(signal.ITIMER_REAL, _MOMENT)
+
+
+def _interrupt(number: int, *_: object) -> None:
+    raise KeyboardInterrupt(number)
 
 
 def _missing_package(error: BaseException) -> Exception | None:

@@ -3,6 +3,8 @@ import os
 import re
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -168,6 +170,48 @@ def test_a_signal_ends_a_run_in_one_line_and_its_record_as_complete(
     assert "Traceback" not in errors
     assert "nanobind" not in errors
     assert read_runs(record)[0].ended is not None
+
+
+LOCKS = """
+from functools import partial
+from itertools import count
+from signal import SIGTERM, raise_signal
+
+def condition(self, lock=None, made=Condition.__init__):
+    made(self, lock)
+    self._release_save = partial(freed, self._release_save)
+
+def freed(free):
+    state = free()
+    if current_thread() is main_thread() and next(waits) == WAIT:
+        raise_signal(SIGTERM)
+    return state
+
+Condition.__init__, waits = condition, count()
+"""
+RUN = """
+import sys, threading
+threading.WAIT = int(sys.argv[1])
+exec(sys.argv[2], vars(threading))
+from sensemble_apps.cli import main
+sys.exit(main(sys.argv[3:]))
+"""
+
+
+@pytest.mark.parametrize("wait", [0, 6, 7])
+def test_a_signal_between_the_freeing_of_a_lock_and_the_wait_is_one_as_any_other(
+    bundle_folder: Path, tmp_path: Path, wait: int
+) -> None:
+    """Python then leaves `Condition.wait` without the lock: it was a RuntimeError, and a failure."""
+    ours, theirs = os.pipe()
+    options = "run", bundle_folder, "--captions", "-", "--record", tmp_path / "record.sqlite"
+    run = [sys.executable, "-c", RUN, str(wait), LOCKS, *options]
+    stopped = subprocess.run(run, stdin=ours, capture_output=True, text=True, check=False, timeout=PATIENCE)
+    os.close(ours)
+    os.close(theirs)
+    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert "sensemble: " not in stopped.stderr
+    assert read_runs(tmp_path / "record.sqlite")[0].ended is not None
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:
