@@ -2,8 +2,9 @@
 
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -161,7 +162,8 @@ def export_model(
         if budget is None:
             wanted, count = (*jobs, *float_jobs(model, jobs, before)), itertools.count(1)
             progress("lower", 0, len(wanted))  # the first takes long
-            with ThreadPoolExecutor(1) as pool:  # lowering runs in other processes, decoding in this one
+            # Lowering takes a process for each core, decoding is done in this one.
+            with ThreadPoolExecutor(1) as pool, _one_thread():
                 lowering = pool.submit(
                     store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
                 )
@@ -180,6 +182,17 @@ def export_model(
             store.measure_on(held_out, wanted, partial(progress, "measure"))
         manifest = write_bundle(store, chosen, out, origin, before, groups=groups, fitted_on=fitted_on)
     return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))
+
+
+@contextmanager
+def _one_thread() -> Iterator[None]:
+    """Compute in one thread: where all cores are busy, threads mostly spin until the others are done."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _fitted_on(
