@@ -60,9 +60,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         name, arguments = parse(given)
         logging.getLogger("sensemble_sensors.supervision").setLevel(logging.ERROR)  # outputs show the events
-        _on_stop(_Stop())
-        command(name)(arguments)
-        sys.stdout.flush()
+        with _Stop():
+            command(name)(arguments)
+            sys.stdout.flush()
     except KeyboardInterrupt as stop:
         if not isinstance(stop, Ended):
             remark("sensemble: interrupted")
@@ -117,13 +117,23 @@ class _Stop:
 
     def __init__(self) -> None:
         self._last = float("-inf")
+        self._late = self._over = False
+
+    def __enter__(self) -> None:
+        _on_stop(self)
+
+    def __exit__(self, *_: object) -> None:
+        self._over = True
+        if self._late:  # else the alarm may come after Python's last moment, and kill
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         last, self._last = self._last, monotonic()
         if self._last - last <= 1:
             return
-        if frame is None or frame.f_globals.get("__name__") != "threading":
+        if self._over or frame is None or frame.f_globals.get("__name__") != "threading":
             raise KeyboardInterrupt(number)
+        self._late = True
         signal.signal(signal.SIGALRM, partial(_interrupt, number))
         signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
