@@ -10,13 +10,13 @@ from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from time import monotonic
 
 from rich.console import Console
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.manifest import FILE_NAME
 from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.clock import REAL
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.commands.data import digits
@@ -48,7 +48,7 @@ def main(arguments: Demo) -> None:
     console = Console(highlight=False, markup=False, soft_wrap=True)
     out = arguments.out
     check_writable(out)
-    began = monotonic()
+    began = REAL.now()
     # Each step imports what it needs when it starts: torch alone takes seconds.
     with _step(console, 1, "The dataset"):
         data = arguments.data or digits(arguments.seed)
@@ -114,13 +114,13 @@ def _say_time(console: Console, arguments: Demo, data: Path, dataset: Dataset) -
 @contextmanager
 def _step(console: Console, number: int, title: str) -> Iterator[None]:
     console.print(f"\n{number}/6  {title}", style="bold")
-    began = monotonic()
+    began = REAL.now()
     yield
     console.print(f"  done in {_took(began)}", style="dim")
 
 
 def _took(began: float) -> str:
-    return str(timedelta(seconds=round(monotonic() - began)))
+    return str(timedelta(seconds=round(REAL.now() - began)))
 
 
 def _conditions(dataset: Dataset) -> list[str]:

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from importlib.metadata import Distribution, PackageNotFoundError, distribution, distributions
 from pathlib import Path
 from threading import Event
-from time import monotonic
 
 from sensemble_runtime.executors import executor
+from sensemble_sensors.clock import REAL
 from sensemble_sensors.devices import discovery
 from sensemble_sensors.devices.discovery import Device
 from sensemble_sensors.devices.registry import finders
@@ -41,8 +41,8 @@ def main(arguments: Doctor) -> None:
         except (SensorUnavailableError, _MissingError) as missing:
             _say("missing", name, str(missing))
     if arguments.watch:
-        began, search = monotonic(), finders(FORM.values())
-        with until_stopped(), Watcher(search, lambda event: say(_line(event, monotonic() - began))):
+        began, search = REAL.now(), finders(FORM.values())
+        with until_stopped(), Watcher(search, lambda event: say(_line(event, REAL.now() - began))):
             Event().wait()
 
 

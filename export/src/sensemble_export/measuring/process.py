@@ -16,6 +16,7 @@ import numpy as np
 from safetensors import safe_open
 from safetensors.numpy import save_file
 from sensemble_runtime.executors import executor
+from sensemble_sensors.clock import REAL, sleep
 from sensemble_sensors.process_memory import memory
 
 _SETTLED = 8  # windows after which memory no longer grows and the time per window is known
@@ -40,7 +41,7 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) 
         for index in range(count):
             window = rows[index : index + 1]
             if index < _SETTLED:
-                time.sleep(_REST)
+                sleep(REAL, _REST)
             start = time.perf_counter()
             embeddings.append(encoder(window))
             seconds.append(time.perf_counter() - start)

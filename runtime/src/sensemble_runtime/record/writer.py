@@ -20,6 +20,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 from sensemble_sensors import durable
+from sensemble_sensors.clock import REAL
 from sensemble_sensors.strict_json import encode
 from sensemble_sensors.supervision.events import Event
 
@@ -127,7 +128,7 @@ class RecordWriter:
 
     def add_items(self, run: int, items: Sequence[Prediction | Event]) -> None:
         """Add a session's predictions and events, whose times are on the clock of `time.monotonic`."""
-        slept = _uptime() - time.monotonic()
+        slept = _uptime() - REAL.now()
         predictions = [
             (
                 run,

@@ -13,7 +13,6 @@ matrix.json                     method -> M_T -> M_E -> score, of the finished c
 
 import json
 import shutil
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,6 +21,7 @@ from typing import Any
 from filelock import FileLock, Timeout
 from sensemble_runtime.subsets import name as subset_name
 from sensemble_sensors import durable
+from sensemble_sensors.clock import REAL, sleep
 
 from sensemble_train.distributed import World
 from sensemble_train.errors import ConfigurationError
@@ -97,7 +97,7 @@ def claimed(out: Path, what: str, world: World, *, wait: bool) -> Iterator[bool]
     (out / "locks").mkdir(parents=True, exist_ok=True)
     # All ranks ask again together: a collective would time out while another job trains.
     while not (ours := world.agree(world.rank == 0 and _acquired(lock))) and wait:
-        time.sleep(_POLL)
+        sleep(REAL, _POLL)
     try:
         yield ours
     finally:
