@@ -4,6 +4,7 @@ import hashlib
 import zlib
 from contextlib import suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
 
 import torch
@@ -72,15 +73,22 @@ def embedded(
 @torch.no_grad()
 def fingerprint(encoder: nn.Module, window: Tensor) -> str:
     """Return a hash of an encoder's weights and of its output for a test input like `window` [1, ...]."""
-    digest = hashlib.sha256(repr(encoder).encode())
-    for value in encoder.state_dict().values():
-        digest.update(value.numpy().tobytes())
+    digest = hashlib.sha256(_weights(encoder))
     steps = torch.arange(window.numel()).view(window.shape)
     swelling = 1 + steps % 96 * steps // window.numel()
     test = {torch.float32: swelling / 96, torch.int64: steps % 2}.get(window.dtype, swelling)  # any tokens
     probe = encoder(test.to(window.dtype))
     digest.update((100 * probe / probe.abs().max()).round().numpy().tobytes())
     return digest.hexdigest()[:32]
+
+
+@cache
+def _weights(encoder: nn.Module) -> bytes:
+    """Return a hash of a frozen encoder and its weights; of many millions, it takes long."""
+    digest = hashlib.sha256(repr(encoder).encode())
+    for value in encoder.state_dict().values():
+        digest.update(value.numpy().tobytes())
+    return digest.digest()
 
 
 def _read(folder: Path, wanted: set[bytes]) -> dict[bytes, Tensor]:
