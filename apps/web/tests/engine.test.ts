@@ -8,7 +8,7 @@ import { Engine, type Output, type View } from "../src/core/engine";
 import type { PoppedWindow, Prediction } from "../src/core/live_set";
 import { Sparing } from "../src/core/sparing";
 import type { Media, Sample } from "../src/core/spec";
-import { againstNone } from "../src/core/answer";
+import { againstNone, lying } from "../src/core/answer";
 import { Timeline } from "../src/core/timeline";
 
 const SCRIPTS = join(import.meta.dirname, "../../../tests/runtime/engine/scripts");
@@ -99,13 +99,14 @@ test("what is due is done at the deadline, to the last bit", () => {
   }
 });
 
-test("moments and states", () => {
-  const [{ calibration }, ...steps] = read("timeline.json");
+test.each([0, 1])("states and moments", (place) => {
+  const [{ calibration }, ...steps] = read("timeline.json")[place];
   const timeline = new Timeline(calibration, labels);
-  steps.forEach(({ at, evidence, lies, classes, known, sensors, happened }: any, i: number) => {
-    const said = againstNone(new Map(Object.entries(evidence)) as never, sensors, lies, calibration.sets[sensors.join("+")].weights);
-    expect([i, said.known, said.classes]).toEqual([i, near(known), classes.map(near)]);
-    const found = [...timeline.passTo(at), ...timeline.note(at, said.classes, said.known, sensors)];
+  steps.forEach(({ at, evidence, fresh, lies, sensors, near: set, ratios, happened }: any, i: number) => {
+    const said = sensors.map((modality: string) => againstNone(evidence[modality]));
+    expect([i, said]).toEqual([i, ratios.map((own: number[]) => own.map(near))]);
+    const told = new Map<string, number[]>(sensors.map((modality: string, place: number) => [modality, said[place]]));
+    const found = [...timeline.passTo(at), ...timeline.note(at, told, (modality) => lying(lies, modality), fresh, sensors, set)];
     expect([i, happened]).toEqual([i, found.map(({ kind, label, began, ended, confidence }) => [kind, label, began, ended, near(confidence)])]);
   });
 });

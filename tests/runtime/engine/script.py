@@ -3,7 +3,7 @@
 `python -m tests.runtime.engine.script` draws them anew: the shortest of each story that Hypothesis finds. A
 step has its time `at`, the input `in` (`advance` where only time passes), the outputs `out`, the next
 deadline `due`, and the `view` where it is another. `bundle.json` has what answers, `sparing.json` what the
-policy of sensors that sleep says to drawn answers, `timeline.json` which moments and states these are.
+policy of sensors that sleep says to drawn answers, `timeline.json` which states and moments these are.
 """
 
 import json
@@ -28,7 +28,7 @@ from sensemble_runtime.bundle.manifest import (
     SparingCalibration,
     TimelineCalibration,
 )
-from sensemble_runtime.engine.answer import witnesses
+from sensemble_runtime.engine.answer import against_none, honest
 from sensemble_runtime.engine.engine import EncodeOrder, Engine, FreeOrder
 from sensemble_runtime.engine.live_set import PoppedWindow, Teaching, WindowEmbedding
 from sensemble_runtime.engine.scheduler import Policy
@@ -476,14 +476,14 @@ def spared() -> list[dict[str, Any]]:
     return [{"calibration": encode(calibration)}, *steps]
 
 
-def timed() -> list[dict[str, Any]]:
-    """Return drawn answers of two states and a moment, and what a timeline tells of them."""
+def timed(usual: float) -> list[dict[str, Any]]:
+    """Return drawn answers of three classes that last so many seconds, and what a timeline tells of them."""
     draw, now, label, steps = np.random.default_rng(0), 0.0, 0, []
     sets = {
         "audio": SetThreshold(2.5, 1.0, 0, None),
         "audio+video": SetThreshold(1.0, 1.0, 0, None, {"video": 0.25}),
     }
-    calibration = TimelineCalibration(0.8, 12.0, {"two": 0.5}, 1.0, sets)
+    calibration = TimelineCalibration(0.8, usual, {"two": 0.5}, 1.0, sets)
     timeline = Timeline(calibration, LABELS)
     for _ in range(400):
         now += float(draw.choice([0.25, 0.5, 1.5, 7.0], p=[0.45, 0.5, 0.03, 0.02]))
@@ -499,9 +499,11 @@ def timed() -> list[dict[str, Any]]:
             for m in sensors
         }
         lies = {m: round(float(draw.uniform()) ** 4, 6) for m in sensors}
-        there = dict.fromkeys(sensors, np.ones(1, bool))
-        (classes,), (known,) = witnesses(evidence, there, sensors, lies).joined(calibration.weights(sensors))
-        happened = [*timeline.pass_to(now), *timeline.note(now, classes, float(known), sensors)]
+        fresh = [m for m in sensors if draw.uniform() < 0.7] or sensors[:1]
+        near = ("audio", "video") if draw.uniform() < 0.1 else sensors  # the camera has nothing to say
+        ratios = {m: against_none(evidence[m])[0] for m in sensors}
+        truths = {m: float(honest(lies, m, None)) for m in sensors}
+        happened = [*timeline.pass_to(now), *timeline.note(now, ratios, truths, sensors, near, fresh)]
         said = [[one.kind, one.label, one.began, one.ended, one.confidence] for one in happened]
         given = {
             m: {
@@ -510,8 +512,8 @@ def timed() -> list[dict[str, Any]]:
             }
             for m, one in evidence.items()
         }
-        answer = {"classes": classes.tolist(), "known": float(known), "happened": said}
-        steps.append({"at": now, "evidence": given, "lies": lies, "sensors": sensors, **answer})
+        step = {"at": now, "evidence": given, "fresh": fresh, "lies": lies, "sensors": sensors, "near": near}
+        steps.append({**step, "ratios": [own.tolist() for own in ratios.values()], "happened": said})
     return [{"calibration": encode(calibration)}, *steps]
 
 
@@ -520,7 +522,7 @@ if __name__ == "__main__":
         old.unlink()
     (FOLDER / "bundle.json").write_text(json.dumps(answering()) + "\n", encoding="utf-8")
     (FOLDER / "sparing.json").write_text(json.dumps(spared()) + "\n", encoding="utf-8")
-    (FOLDER / "timeline.json").write_text(json.dumps(timed()) + "\n", encoding="utf-8")
+    (FOLDER / "timeline.json").write_text(json.dumps([timed(12.0), timed(2.0)]) + "\n", encoding="utf-8")
     for name in STORIES:
         lines = ",\n".join(json.dumps(step) for step in draw(name))
         (FOLDER / f"{name.replace(' ', '_')}.json").write_text(f"[\n{lines}\n]\n", encoding="utf-8")

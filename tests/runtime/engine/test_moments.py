@@ -1,19 +1,15 @@
 """Moments and states: what the timeline keeps for any answers, and what an engine tells of its sensors."""
 
 import math
-from collections.abc import Mapping
 from dataclasses import replace
-from itertools import product
-from types import MappingProxyType
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_runtime.bundle.classifier import Evidence
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration
-from sensemble_runtime.engine.answer import ELSEWHERE, NONE, UNFAMILIAR, answer_now, witnesses
-from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline
+from sensemble_runtime.engine.answer import NONE, UNFAMILIAR, against_none, answer_now
+from sensemble_runtime.engine.timeline import DEFAULT, PAUSE, Happening, Timeline, at_rest, going_on, product
 from sensemble_sensors.supervision.events import Event
 
 from tests.runtime.answering import classifier, window
@@ -26,18 +22,10 @@ ANSWERS = st.lists(
 SECTIONS = st.lists(st.tuples(st.sampled_from([None, 0, 1, 2]), st.integers(4, 9)), min_size=1, max_size=6)
 
 
-NOBODY: Mapping[str, float] = MappingProxyType({})
-
-
-def classes(label: int | None) -> np.ndarray:
-    return np.full(3, 1 / 3) if label is None else np.where(np.arange(3) == label, 0.96, 0.02)
-
-
-def heard(evidence: Mapping[str, Evidence], lies: Mapping[str, float] = NOBODY) -> tuple[np.ndarray, float]:
-    """Return what a timeline takes of one window of each sensor."""
-    subset = tuple(sorted(evidence))
-    (found,), (known,) = witnesses(evidence, dict.fromkeys(subset, np.ones(1, bool)), subset, lies).joined({})
-    return found, float(known)
+def says(label: int | None, known: float) -> np.ndarray:
+    """Return what a window says that shows a class, or none in particular."""
+    shares = np.full(3, 1 / 3) if label is None else np.where(np.arange(3) == label, 0.96, 0.02)
+    return np.asarray(np.log(3 * shares) + known)
 
 
 def told(
@@ -48,7 +36,8 @@ def told(
     timeline, found, now = Timeline(calibration, LABELS), list[Happening](), 0.0
     for wait, label, known in answers:
         now += wait
-        found += [*timeline.pass_to(now), *timeline.note(now, classes(label), known, sensors)]
+        said, trust = dict.fromkeys(sensors, says(label, known)), dict.fromkeys(sensors, 0.98)
+        found += [*timeline.pass_to(now), *timeline.note(now, said, trust, sensors)]
     return [*found, *timeline.end(now)]
 
 
@@ -87,7 +76,7 @@ def test_windows_that_come_twice_as_often_tell_the_same(sections: list[tuple[int
             for _ in range(round(halves * 0.5 / hop)):
                 now += hop
                 known = -8.0 if label is None else 5.0
-                found += timeline.note(now, classes(label), known)
+                found += timeline.note(now, {"audio": says(label, known)}, {"audio": 1.0})
         ways.append([*found, *timeline.end(now)])
     one, other = ways
     assert [(x.kind, x.label) for x in one] == [(x.kind, x.label) for x in other]
@@ -106,7 +95,7 @@ def test_the_order_of_sensors_changes_nothing(
 def test_a_state_of_windows_that_come_seldom_is_one_and_ends_where_they_stop() -> None:
     timeline, found = Timeline(DEFAULT, LABELS), list[Happening]()
     for second in range(0, 40, 2):
-        found += timeline.note(second, classes(1), 5.0)
+        found += timeline.note(second, {"audio": says(1, 5.0)}, {"audio": 1.0})
     assert [one.kind for one in found] == ["began"]
     assert timeline.deadline == 38 + PAUSE
     assert timeline.pass_to(38 + PAUSE - 1e-6) == []
@@ -169,41 +158,35 @@ def test_what_goes_on_ends_with_the_last_sensor_at_once() -> None:
     assert ended.time < ended.ended + PAUSE
 
 
-def test_what_is_unfamiliar_speaks_against_a_moment_and_what_is_covered_does_not() -> None:
+def test_what_is_unfamiliar_speaks_of_no_class_and_what_is_covered_shows_none() -> None:
     asked = classifier(familiar=-1.0, near=-5.0)
 
-    def of(**said: np.ndarray) -> tuple[np.ndarray, float]:
-        return heard({m: asked.evidence(m, one[np.newaxis]) for m, one in said.items()})
+    def of(one: np.ndarray) -> np.ndarray:
+        (found,) = against_none(asked.evidence("audio", one[np.newaxis]))
+        return found
 
-    sees, talk, covered = window(1, 7, known=2.0), window(1, 3, known=-0.5), window(1, 3, known=-9.0)
-    alone, both, dark = of(video=sees), of(audio=talk, video=sees), of(audio=covered, video=sees)
-    assert both[0].argmax() == alone[0].argmax()
-    assert alone[1] == pytest.approx(2)
-    assert both[1] < 1.5, "an unfamiliar sound speaks against"
-    assert dark[1] == pytest.approx(alone[1])
-    assert of(audio=covered)[1] == NONE
+    assert of(window(1, 7, known=2.0)).argmax() == 1
+    assert np.ptp(of(window(1, 3, known=-0.5))) == 0
+    assert of(window(1, 3, known=-0.5))[0] > -5
+    assert of(window(1, 3, known=-9.0)).tolist() == [NONE] * 4
 
 
 @given(
-    classes=st.lists(st.lists(st.floats(0.01, 1), min_size=3, max_size=3), min_size=2, max_size=3),
-    known=st.lists(st.floats(-8, 8), min_size=3, max_size=3),
-    lies=st.lists(st.floats(0, 1), min_size=3, max_size=3),
+    said=st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=3),
+    truths=st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3),
 )
-def test_the_evidence_for_a_moment_is_that_of_all_ways_in_which_sensors_may_not_witness_it(
-    classes: list[list[float]], known: list[float], lies: list[float]
+def test_a_set_says_the_product_of_its_sensors_each_of_which_may_lie(
+    said: list[list[float]], truths: list[float]
 ) -> None:
-    names = ("audio", "text", "video")[: len(classes)]
-    shares = [np.array(one) / sum(one) for one in classes]
-    own = [Evidence(p[np.newaxis], np.array([k])) for p, k in zip(shares, known, strict=False)]
-    found, log_odds = heard(dict(zip(names, own, strict=True)), dict(zip(names, lies, strict=False)))
-    expected = np.zeros(3)
-    for ways in product((True, False), repeat=len(names)):  # whether each sensor witnesses it
-        way = np.ones(3)
-        for p, k, lie, sees in zip(shares, known, lies, ways, strict=False):
-            here = (1 - lie) * (1 - ELSEWHERE)
-            way *= here * 3 * p * np.exp(k) if sees else 1 - here
-        expected += way
-    assert np.log(3 * found) + log_odds == pytest.approx(np.log(expected), abs=1e-6)
+    names = ("audio", "text", "video")[: len(said)]
+    rest = at_rest(DEFAULT, LABELS)
+    own = {m: np.array(one) for m, one in zip(names, said, strict=True)}
+    found = going_on(product(own, dict(zip(names, truths, strict=False)), {"audio": 0.5}), rest)
+    each = rest.copy()
+    for m, one, truth in zip(names, said, truths, strict=False):
+        each *= (truth * np.exp(one) + 1 - truth) ** (0.5 if m == "audio" else 1)
+    share = each / (1 + each.sum())
+    assert found == pytest.approx(np.log(share + 1e-12) - np.log(1 - share + 1e-12), abs=1e-6)
 
 
 def test_a_sensor_that_guesses_alone_says_its_own_opinion_and_does_not_speak_against_it() -> None:

@@ -16,21 +16,22 @@ CALIBRATION = TimelineCalibration(2.0, 1.0, {}, 1.0, SETS)
 HOP = 0.25
 
 
-def shown(label: str | None, sure: float = 0.95) -> tuple[np.ndarray, float]:
-    """Return an answer that shows a class, or none."""
+def shown(label: str | None, sure: float = 0.95) -> np.ndarray:
+    """Return what a window says that shows a class, or none."""
     if label is None:
-        return np.full(3, 1 / 3), -6.0
+        return np.full(3, -6.0)
     rest = (1 - sure) / 2
-    return np.array([sure if one == label else rest for one in LABELS]), 3.0
+    return np.log([3 * (sure if one == label else rest) for one in LABELS]) + 3.0
+
+
+ALONE = {"audio": 1.0}
 
 
 def tell(*words: str | None, calibration: TimelineCalibration = CALIBRATION) -> list[Happening]:
     """Return what a timeline tells of one window after the other, by sound alone, and of silence after it."""
     timeline = Timeline(calibration, LABELS)
-    answers = [(i * HOP, *shown(word)) for i, word in enumerate((*words, *[None] * 8))]
-    return [
-        one for time, classes, known in answers for one in timeline.note(time, classes, known, ("audio",))
-    ]
+    answers = [(i * HOP, {"audio": shown(word)}) for i, word in enumerate((*words, *[None] * 8))]
+    return [one for time, said in answers for one in timeline.note(time, said, ALONE, ("audio",))]
 
 
 def test_a_word_in_several_windows_is_one_moment() -> None:
@@ -57,7 +58,8 @@ def test_the_threshold_is_of_the_set_that_is_near_not_only_of_those_that_are_nam
 
     def begins(calibration: TimelineCalibration, near: tuple[str, ...] | None) -> bool:
         timeline = Timeline(calibration, LABELS)
-        answers = [timeline.note(i * HOP, *shown("two"), ("audio",), near) for i in range(8)]
+        said = {"audio": shown("two")}
+        answers = [timeline.note(i * HOP, said, ALONE, ("audio",), near) for i in range(8)]
         return any(answers)
 
     assert begins(strict, ("audio", "video"))
@@ -96,21 +98,22 @@ def test_a_set_that_was_not_fitted_has_the_highest_threshold() -> None:
 def test_a_timeline_without_answers_for_long_knows_nothing_and_ends_what_went_on() -> None:
     timeline = Timeline(CALIBRATION, LABELS)
     for i in range(6):
-        timeline.note(i * HOP, *shown("one"), ("audio",))
+        timeline.note(i * HOP, {"audio": shown("one")}, ALONE)
     (ended,) = timeline.pass_to(60.0)
     assert (ended.kind, ended.ended) == ("ended", 5 * HOP)
-    assert timeline.note(60.0, *shown(None), ("audio",)) == []
+    assert timeline.note(60.0, {"audio": shown(None)}, ALONE) == []
 
 
 @given(st.lists(st.tuples(st.floats(0.05, 3), st.integers(0, 2), st.floats(-8, 8)), min_size=1, max_size=12))
 def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple[float, int, float]]) -> None:
     one, time = Filter(CALIBRATION, LABELS), 0.0
+    rest = np.full(3, BEGINS / 3)  # a class lasts a second
     state = np.array([1.0, 0, 0, 0])  # none, then the classes
     for number, (elapsed, label, known) in enumerate(steps):
         classes = np.full(3, 0.1)
         classes[label] = 0.8
         time += elapsed
-        found = one.step(time, classes, known)
+        one.note(time, np.log(3 * classes) + known)
         passed = 1 / CALIBRATION.evidence if number == 0 else elapsed
         begin, stay = 1 - math.exp(-passed * BEGINS), math.exp(-passed)
         moves = np.zeros((4, 4))
@@ -121,7 +124,8 @@ def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple
         ratio = np.clip(np.log(3 * classes) + known, -12, 12)
         state = (state @ moves) * np.exp(weight * np.array([0.0, *ratio]))
         state /= state.sum()
-        assert found == pytest.approx(np.log(state[1:] + 1e-12) - np.log(1 - state[1:] + 1e-12), abs=1e-6)
+        expected = np.log((state[1:] + 1e-12) / (state[0] + 1e-12)) - np.log(rest)
+        assert one.now(time) == pytest.approx(expected, abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -138,12 +142,31 @@ def test_the_promise_says_the_hours_and_the_price(hours: float, false: int, aske
     assert TimelineCalibration(1.0, 1.0, {}, asked, sets).promise.startswith(says)
 
 
-def test_the_threshold_of_sensors_counts_on_while_their_evidence_does() -> None:
-    sets = {"audio": SetThreshold(-1.0, 3.0, 0, 0.9), "audio+video": SetThreshold(8.0, 3.0, 1, 0.95)}
-    timeline = Timeline(replace(CALIBRATION, sets=sets), LABELS)
-    both, one = ("audio", "video"), ("audio",)
+def test_a_sensor_without_weight_changes_nothing_whatever_it_says_and_when() -> None:
+    """Captions beside a microphone were heard in its silence, so that a word went on, and hid the next."""
+    weights = {"audio": 1.0, "text": 0.0}
+    calibration = replace(CALIBRATION, sets={"audio+text": SetThreshold(-1.0, 3.0, 0, 0.9, weights)})
+    words: list[str | None] = [*["one"] * 4, *[None] * 5] * 3
+    ways = []
+    for captions in (False, True):
+        timeline, found = Timeline(calibration, LABELS), list[tuple[str, str, float]]()
+        for i, word in enumerate(words):
+            said = {"audio": shown(word)} | ({"text": shown("two", 0.9)} if captions else {})
+            truths = dict.fromkeys(said, 0.98)
+            for after, fresh in ((0.0, "audio"), (0.1, "text"))[: 1 + captions]:
+                told = timeline.note(i * HOP + after, said, truths, (), ("audio", "text"), [fresh])
+                found += [(one.kind, one.label, one.began) for one in told]
+        ways.append([one for one in found if one[0] == "began"])
+    assert len(ways[0]) == 3
+    assert ways[0] == ways[1]
+
+
+def test_the_evidence_of_a_sensor_goes_with_it() -> None:
+    sets = {"audio": SetThreshold(2.0, 3.0, 0, 0.9), "audio+video": SetThreshold(8.0, 3.0, 1, 0.95)}
+    timeline, both = Timeline(replace(CALIBRATION, sets=sets), LABELS), {"audio": 0.98, "video": 0.98}
     for i in range(4):
-        assert timeline.note(i * HOP, *shown("two", 0.7), both, both) == []
-    assert timeline.note(4 * HOP, *shown("two", 0.7), one, one) == [], "the camera's evidence is in it"
-    later = [timeline.note(10 + i * HOP, *shown("two", 0.7), one, one) for i in range(4)]
+        said = {"audio": shown(None), "video": shown("two", 0.7)}
+        assert timeline.note(i * HOP, said, both) == []
+    assert timeline.note(4 * HOP, {"audio": shown(None)}, ALONE) == []
+    later = [timeline.note(5 + i * HOP, {"audio": shown("two", 0.7)}, ALONE) for i in range(6)]
     assert [happening.kind for told in later for happening in told] == ["began"]

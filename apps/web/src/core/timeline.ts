@@ -13,7 +13,6 @@ const REST = 0.75; // seconds below the threshold after which a class has ended
 const BEGINS = 0.1; // classes a second that begin, before any evidence
 const MOST = 12; // the log-likelihood ratio that an answer counts for at most
 const LEAST = 1e-12;
-const HOLD = 2; // seconds for which the threshold of a set counts on when it changes: its evidence is in the filter
 const PAUSE = 5; // seconds without an answer after which nothing is known
 const LINGER = 6; // log-odds below the threshold by which a state goes on: one stumble does not end a walk
 const STATE = 3; // seconds that a class lasts from which it is a state
@@ -35,34 +34,57 @@ export function happeningWords({ label, began, ended, confidence, sensors }: Hap
   return `${label}, ${Math.min(Math.round(100 * confidence), 99)} %, ${sensors.join("+")}${over}`;
 }
 
+const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
+
 /** Tells what begins and what ends; times are given, and rise. */
 export class Timeline {
   private readonly dwell: number[];
-  private each: number[]; // the probability of each class now
-  private none = 1;
+  private readonly rest: number[]; // the odds of each class against none, without evidence
+  private readonly filters = new Map<string, [number, number[]]>(); // by sensor, when its newest window came, and the probability of each class then; the rest is that of none
   private answered = -Infinity; // when the newest answer came
   private last = -Infinity; // when the odds were last above the threshold
   private since = new Map<string, number>(); // when the log-odds of a state came within `LINGER` of the threshold
   private going: Happening | null = null;
-  private held: [number, number][] = []; // when, and the threshold of the set
   readonly calibration: TimelineCalibration;
 
   constructor(calibration: TimelineCalibration | null, private readonly labels: readonly string[]) {
     this.calibration = calibration ?? DEFAULT;
     this.dwell = labels.map((label) => this.calibration.dwell[label] ?? this.calibration.usual);
-    this.each = labels.map(() => 0);
+    this.rest = this.dwell.map((dwell) => (BEGINS * dwell) / labels.length);
   }
 
-  /** Take an answer: its probabilities if the scene shows a class, the log-odds that it does, the sensors that it names, and the set whose threshold counts: those that hear nothing just now are of it. */
-  note(time: number, classes: ArrayLike<number>, known: number, sensors: string[], present = sensors): Happening[] {
-    const { sets } = this.calibration;
-    const own = sets[present.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) };
-    this.held = [...this.held.filter(([at]) => time - at <= HOLD), [time, own.threshold]];
-    const threshold = Math.max(...this.held.map(([, one]) => one));
+  /** Take an answer: `againstNone` of the newest window of each sensor whose evidence counts, the probability that it lies, those whose window is new, the sensors that it names, and the set whose weights and threshold count: one that says nothing just now is of it. */
+  note(time: number, ratios: ReadonlyMap<string, readonly number[]>, lies: (modality: string) => number, fresh: readonly string[], sensors: string[], set: readonly string[]): Happening[] {
+    const { evidence, sets } = this.calibration;
+    const { threshold, weights } = sets[set.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) };
+    const product = (said: ReadonlyMap<string, readonly number[]>): number[] =>
+      this.rest.map((_, c) => sum([...said].map(([modality, own]) => {
+        const lie = set[1] ? lies(modality) : 0; // a lone sensor does not lie
+        return (weights?.[modality] ?? 1) * Math.log(Math.exp(own[c]) * (1 - lie) + lie);
+      })));
+    const isShared = this.dwell.some((dwell) => dwell >= STATE);
+    const said = new Map([...(isShared ? new Map([["", product(ratios)]]) : ratios)].flatMap(([modality, own]) => {
+      const isFresh = isShared || fresh.includes(modality);
+      let [at, each] = this.filters.get(modality) ?? [-Infinity];
+      if (isFresh && time - at > PAUSE) [at, each] = [time - 1 / evidence, this.rest.map(() => 0)];
+      if (!each) return [];
+      const begins = ((1 - sum(each)) * (1 - Math.exp((at - time) * BEGINS))) / each.length;
+      each = each.map((share, c) => share * Math.exp((at - time) / this.dwell[c]) + begins);
+      if (isFresh) {
+        const grown = each.map((share, c) => share * Math.exp(Math.min(1, evidence * (time - at)) * Math.max(-MOST, Math.min(MOST, own[c]))));
+        const whole = 1 - sum(each) + sum(grown);
+        each = grown.map((share) => share / whole);
+        this.filters.set(modality, [time, each]);
+      }
+      const none = 1 - sum(each);
+      return [[modality, each.map((share, c) => Math.log((share + LEAST) / (none + LEAST) / this.rest[c]))]];
+    }));
+    const shares = (said.get("") ?? product(said)).map((own, c) => Math.exp(own) * this.rest[c]);
+    const all = 1 + sum(shares);
+    const odds = shares.map((share) => Math.log((share / all + LEAST) / (1 - share / all + LEAST)));
     const elapsed = time - this.answered;
     const isRested = time - this.last > Math.max(REST, 1.5 * elapsed);
     this.answered = time;
-    const odds = this.filter(elapsed, classes, known);
     const best = odds.indexOf(Math.max(...odds));
     if (elapsed > PAUSE) this.since.clear();
     const near = this.labels.filter((_, c) => this.dwell[c] >= STATE && odds[c] >= threshold - LINGER);
@@ -79,25 +101,6 @@ export class Timeline {
     if (!this.going) happened.push((this.going = { kind: "began", label: this.labels[best], began, ended: null, confidence, sensors }));
     else if (confidence > this.going.confidence) this.going = { ...this.going, confidence };
     return happened;
-  }
-
-  private filter(elapsed: number, classes: ArrayLike<number>, known: number): number[] {
-    const { evidence } = this.calibration;
-    const count = this.labels.length;
-    let seconds = elapsed;
-    if (!(elapsed >= 0 && elapsed <= PAUSE)) [this.none, this.each, seconds] = [1, this.labels.map(() => 0), 1 / evidence];
-    const stay = this.dwell.map((dwell) => Math.exp(-seconds / dwell));
-    const begin = 1 - Math.exp(-seconds * BEGINS);
-    const weight = Math.min(1, evidence * seconds);
-    const none = this.none * (1 - begin) + this.each.reduce((sum, share, c) => sum + (1 - stay[c]) * share, 0);
-    const each = this.each.map((share, c) => {
-      const ratio = Math.log(Math.max(count * classes[c], LEAST)) + known;
-      return (share * stay[c] + (this.none * begin) / count) * Math.exp(weight * Math.max(-MOST, Math.min(MOST, ratio)));
-    });
-    const whole = none + each.reduce((sum, share) => sum + share, 0);
-    this.none = none / whole;
-    this.each = each.map((share) => share / whole);
-    return this.each.map((share) => Math.log(share + LEAST) - Math.log(1 - share + LEAST));
   }
 
   /** When what goes on ends if no answer comes before; null if nothing does. */

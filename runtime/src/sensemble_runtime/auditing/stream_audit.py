@@ -1,7 +1,7 @@
 """The audit of streams: what each set of sensors finds, how often it tells what is not there, how late."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import chain
 
 import numpy as np
@@ -27,7 +27,7 @@ from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import TimelineCalibration
 from sensemble_runtime.engine import timeline
-from sensemble_runtime.engine.answer import Witnesses, witnesses
+from sensemble_runtime.engine.answer import against_none, honest
 from sensemble_runtime.engine.belief import RARE, Belief
 from sensemble_runtime.engine.scheduler import Policy
 from sensemble_runtime.engine.timeline import LINGER, STATE, Episodes, Filter
@@ -41,6 +41,23 @@ POINTS = 25
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Witness:
+    """The evidence of one sensor at T moments of a stream.
+
+    Attributes:
+        ratios: `answer.against_none` of its newest window, [T, C].
+        fresh: whether this window is new, bool [T].
+        live: whether its evidence counts, bool [T].
+        honest: the probability that it does not lie, [T].
+    """
+
+    ratios: Floats
+    fresh: NDArray[np.bool_]
+    live: NDArray[np.bool_]
+    honest: Floats
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Answered:
     """The answers of a set of sensors to a stream.
 
@@ -51,7 +68,7 @@ class Answered:
     """
 
     times: Floats
-    said: Witnesses
+    said: Mapping[str, Witness]
     spans: tuple[Span, ...]
     hours: float
 
@@ -78,18 +95,49 @@ def answered(
             live = {m: opinions[m][i] for m in subset if usable[m][i]}
             if live:
                 belief.learn(live, time)
-    return Answered(at.times, witnesses(said, present, subset, lies), spans, hours)
+    found = dict[str, Witness]()
+    for m in subset:
+        newest = np.maximum.accumulate(np.append(-1, at.rows[m]))
+        truth = honest(lies, m, said[m].device) if len(subset) > 1 else np.ones(len(at.times))
+        fresh = at.rows[m] > newest[:-1]
+        found[m] = Witness(against_none(said[m]), fresh, present[m], np.asarray(truth))
+    return Answered(at.times, found, spans, hours)
+
+
+def filtered(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> dict[str, Floats]:
+    """Return what each sensor has said so far (`Filter.says`), [T, C]; 0 where it does not count."""
+    found = dict[str, Floats]()
+    for m, one in answers.said.items():
+        own, fresh = Filter(calibration, labels), one.live & one.fresh
+        times, none, each = [-np.inf], [own.none], [own.each]
+        for time, ratios in zip(answers.times[fresh].tolist(), one.ratios[fresh], strict=True):
+            own.note(time, ratios)
+            times.append(time)
+            none.append(own.none)
+            each.append(own.each)
+        last = np.cumsum(fresh)[one.live]
+        elapsed = answers.times[one.live] - np.array(times)[last]
+        found[m] = np.zeros((len(answers.times), len(labels)))
+        found[m][one.live] = own.says(elapsed[:, None], np.array(none)[last, None], np.array(each)[last])
+    return found
 
 
 def odds(
-    answers: Answered, calibration: TimelineCalibration, labels: Sequence[str], weights: Mapping[str, float]
+    answers: Answered,
+    says: Mapping[str, Floats],
+    calibration: TimelineCalibration,
+    labels: Sequence[str],
+    weights: Mapping[str, float],
 ) -> Floats:
-    """Return the timeline's log-odds [T, C] that each class is going on, by the weights of sensors."""
-    one = Filter(calibration, labels)
-    shown, known = answers.said.joined(weights)
-    rows = zip(answers.times.tolist(), shown, known.tolist(), strict=True)
-    found = [one.step(*row) for row in rows]
-    return np.array(found).reshape(-1, len(labels))
+    """Return the timeline's log-odds [T, C] of each class, by what is `filtered` and weights of sensors."""
+    truths = {m: one.honest for m, one in answers.said.items()}
+    rest = timeline.at_rest(calibration, labels)
+    if not timeline.states(calibration, labels):
+        return timeline.going_on(timeline.product(says, truths, weights), rest)
+    ratios = {m: np.where(one.live[:, None], one.ratios, 0) for m, one in answers.said.items()}
+    every = np.ones(len(answers.times), bool)
+    shared = Witness(np.asarray(timeline.product(ratios, truths, weights)), every, every, np.ones(len(every)))
+    return timeline.going_on(filtered(replace(answers, said={"": shared}), calibration, labels)[""], rest)
 
 
 def told(
@@ -160,7 +208,11 @@ def score(
     """Score a set of sensors on streams, at the threshold and along the curve."""
     sensors = subsets.parse(subset)
     weights = calibration.weights(sensors)
-    above = [odds(one, calibration, labels, weights) - calibration.threshold(sensors) for one in streams]
+    threshold = calibration.threshold(sensors)
+    above = [
+        odds(one, filtered(one, calibration, labels), calibration, labels, weights) - threshold
+        for one in streams
+    ]
     lasting = states(span for one in streams for span in one.spans)
 
     def at(margin: float) -> list[tuple[Answered, list[Told]]]:
@@ -174,8 +226,7 @@ def score(
     for margin in sorted({*thresholds(above), 0.0}, reverse=True):  # the operating point lies on it
         point = count(at(margin), lasting)
         share = point.found / point.spans if point.spans else None
-        threshold = calibration.threshold(sensors) + margin
-        curve.append(CurvePoint(threshold, share, point.false / point.hours))
+        curve.append(CurvePoint(threshold + margin, share, point.false / point.hours))
     low, high = poisson_interval(counts.false)
     delays = np.array(counts.delays)
     return StreamScore(

@@ -18,11 +18,12 @@ from sensemble_runtime import subsets
 from sensemble_runtime.auditing.stream_audit import (
     Answered,
     Counts,
+    Floats,
     count,
+    filtered,
     odds,
     segments,
     states,
-    thresholds,
     told,
 )
 from sensemble_runtime.bundle.manifest import SetThreshold, TimelineCalibration, poisson_bound
@@ -33,15 +34,15 @@ ASKED = 1.0
 """False events an hour, unless others are asked for."""
 EVIDENCE = (3.2, 1.6, 0.8, 0.4)
 """Windows that a second of windows may count for; of those that do alike, the first is the fastest."""
-WEIGHTS = (1.0, 0.7, 0.5, 0.25, 0.1)
+WEIGHTS = (1.0, 0.7, 0.5, 0.35, 0.25, 0.1, 0.0)
 """Weights that the evidence of a sensor may have in a set."""
-_LED = 0.25  # the weight of the others where one sensor leads, to begin with
-_BETTER = 0.05  # of the score, by which other weights are better: few streams tell no less
+_BETTER = 0.01  # of the score, by which other weights are better
 _WINDOW = 1.0  # seconds that a class lasts where no span says it
 _SPANS = 5  # spans of a class that say how long it lasts
 _SHORTEST = 0.1  # seconds
-_POINTS = 60  # thresholds that are tried
-_STATES = np.arange(-4, 8.5, 0.5).tolist()  # and of states: by quantiles of windows, these are too coarse
+_LOWEST, _STEP = -5.0, 0.1  # of the thresholds that are tried; of states, a fifth of them tells as much
+
+Says = Sequence[tuple[Answered, Mapping[str, Floats]]]
 
 
 def fit_timeline(
@@ -65,61 +66,72 @@ def fit_timeline(
     dwell = {label: float(np.median(own)) for label, own in lengths.items() if len(own) >= _SPANS}
 
     lasting = states(span for own in answers.values() for one in own for span in one.spans)
-    options = [TimelineCalibration(evidence, usual, dwell, asked, {}) for evidence in EVIDENCE]
-    worth = [sum(_threshold(own, {}, one, labels, lasting)[0] for own in answers.values()) for one in options]
-    fitted = options[int(np.argmax(worth))]
-    sets = {subsets.name(one): _fitted(one, own, fitted, labels, lasting) for one, own in answers.items()}
+    options = list[tuple[float, TimelineCalibration, dict[Subset, Says]]]()
+    for evidence in EVIDENCE:
+        option = TimelineCalibration(evidence, usual, dwell, asked, {})
+        heard: dict[Subset, Says] = {
+            subset: [(one, filtered(one, option, labels)) for one in own] for subset, own in answers.items()
+        }
+        worth = sum(_threshold(own, {}, option, labels, lasting)[0] for own in heard.values())
+        options.append((worth, option, heard))
+    _, fitted, heard = max(options, key=lambda one: one[0])
+    sets = dict[str, SetThreshold]()
+    for subset in sorted(heard, key=len):
+        sets[subsets.name(subset)] = _fitted(subset, heard[subset], fitted, labels, lasting, sets)
     return replace(fitted, sets=sets)
 
 
 def _fitted(
     subset: Subset,
-    streams: Sequence[Answered],
+    streams: Says,
     calibration: TimelineCalibration,
     labels: Sequence[str],
     lasting: Collection[str],
+    smaller: Mapping[str, SetThreshold],
 ) -> SetThreshold:
-    """Return the weights of a set's sensors and its threshold: one weight after the other, while it pays."""
+    """Return the weights of a set's sensors and its threshold: one weight after the other, while it pays.
+
+    It begins with the best of the sets without one of its sensors, so that this one finds no less.
+    """
 
     def tried(weights: Mapping[str, float]) -> tuple[float, SetThreshold]:
         return _threshold(streams, weights, calibration, labels, lasting)
 
-    best = tried(dict.fromkeys(subset, 1.0))
-    leaders = subset if len(subset) > 1 else ()
-    for start in ({m: 1.0 if m == leader else _LED for m in subset} for leader in leaders):
-        best = _better(best, tried(start))
-    before = None
-    while before is not best:
+    starts = [dict.fromkeys(subset, 1.0)]
+    for left_out in subset if len(subset) > 1 else ():
+        rest = smaller.get(subsets.name(tuple(m for m in subset if m != left_out)))
+        if rest is not None and rest.weights is not None:
+            starts.append({**rest.weights, left_out: 0.0})
+    best, before = max(map(tried, starts), key=lambda one: one[0]), None
+    while before is not best and len(subset) > 1:  # of a lone one, only the threshold would change
         before = best
         for m, weight in product(subset, WEIGHTS):
-            weights = best[1].weights or {}
-            if weights[m] != weight:
-                best = _better(best, tried(weights | {m: weight}))
+            weights = {**(best[1].weights or {}), m: weight}
+            if weights != best[1].weights and max(weights.values()) == 1:  # the threshold has its own scale
+                other = tried(weights)
+                best = other if other[0] >= best[0] + _BETTER else best
     return best[1]
 
 
-def _better(one: tuple[float, SetThreshold], other: tuple[float, SetThreshold]) -> tuple[float, SetThreshold]:
-    return other if other[0] >= one[0] + _BETTER else one
-
-
 def _threshold(
-    streams: Sequence[Answered],
+    streams: Says,
     weights: Mapping[str, float],
     calibration: TimelineCalibration,
     labels: Sequence[str],
     lasting: Collection[str],
 ) -> tuple[float, SetThreshold]:
     """Return the score of a set, the share found or the F1 of states, and its threshold."""
-    log_odds = [odds(one, calibration, labels, weights) for one in streams]
-    hours = sum(one.hours for one in streams)
+    log_odds = [odds(one, says, calibration, labels, weights) for one, says in streams]
+    hours = sum(one.hours for one, _ in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
     linger = timeline.states(calibration, labels)
     kept = list[tuple[float, float, Counts]]()
-    tried = {*thresholds(log_odds, _POINTS), *(_STATES if lasting else ())}
-    for threshold in sorted(tried, reverse=True):  # more is found, and more is false
+    top = max((float(one.max(initial=_LOWEST)) for one in log_odds), default=_LOWEST)
+    step = 5 * _STEP if lasting else _STEP
+    for threshold in np.arange(_LOWEST, top + step, step)[::-1].tolist():  # more is found, and more is false
         said = [
             (one, told(one.times, own, threshold, labels, linger))
-            for one, own in zip(streams, log_odds, strict=True)
+            for (one, _), own in zip(streams, log_odds, strict=True)
         ]
         counts = count(said, lasting)
         short = [(one, [each for each in own if each.label not in lasting]) for one, own in said]

@@ -114,7 +114,7 @@ class SetThreshold:
     hours: Annotated[float, (1e-6, 1e6)]  # of the streams
     false: Count  # events in them that were none
     found: Share | None  # of their spans; None without one
-    weights: dict[str, Annotated[float, (0.01, 1)]] | None = None  # of its sensors' evidence; None: 1 each
+    weights: dict[str, Annotated[float, (0, 1)]] | None = None  # of its sensors' evidence; None: 1 each
 
     @property
     def bound(self) -> float:

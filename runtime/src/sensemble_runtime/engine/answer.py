@@ -24,8 +24,7 @@ Truths = NDArray[np.bool_]
 
 DOUBTS: tuple[Doubt | None, ...] = (None, *get_args(Doubt))  # by code
 SURE, UNFAMILIAR, SEVERAL, DISAGREEMENT = range(len(DOUBTS))
-NONE = -20.0  # the log-odds of a known scene where no sensor sees or hears anything
-ELSEWHERE = 0.1  # the probability that what happens is not before a sensor, though others witness it
+NONE = -20.0  # the log-odds of a known scene in a window that shows nothing
 _LEAST = 1e-9
 _NOBODY: Mapping[str, Floats | float] = MappingProxyType({})
 
@@ -107,62 +106,23 @@ def answer(
     return Answers(probabilities, doubts, threshold)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Witnesses:
-    """The evidence for a timeline of N inputs: of each sensor of a set, for each class against none.
+def against_none(one: Evidence) -> Floats:
+    """Return what N windows of a sensor say to a timeline: log-likelihood ratios [N, C] against no class.
 
-    It asks more than which class an input shows: whether it shows one. Each sensor m that is heard has a
-    likelihood ratio R_m(c) of class c against none, and a set says
-
-        prod_m [(1 - u_m) R_m(c) + u_m] ** w_m,    R_m(c) = exp(known_m) p_m(c) / q(c),
-
-    where u_m is the probability that the sensor lies or that what happens is `ELSEWHERE`: other words than
-    the digit on a sheet speak little against it. The weight w_m is fitted in each set: a camera that sees the
-    same scribble for seconds repeats itself. An unfamiliar sensor has no opinion of the classes, so its ratio
-    is the same for all; one that is covered or broken is not heard; for a lone one, u is 0.
+    It asks more than which class a window shows: whether it shows one. A window that is unfamiliar has no
+    opinion of the classes, so its ratio is the same for all; one that is far, silent or covered, shows none.
     """
-
-    ratios: Mapping[str, Floats]  # by sensor, logarithms [N, C]; 0 where it is not heard
-    heard: Truths  # [N], whether any is
-    prior: Floats  # [C]
-
-    def joined(self, weights: Mapping[str, float]) -> tuple[Floats, Floats]:
-        """Return the probabilities [N, C] if inputs show one of the classes, and the log-odds [N] of that.
-
-        A sensor that `weights` lacks counts in full. The log-odds are `NONE` without evidence.
-        """
-        total = sum((weights.get(m, 1.0) * own for m, own in self.ratios.items()), np.log(self.prior))
-        most = total.max(axis=1)
-        shares = np.exp(total - most[:, None])
-        known = most + np.log(shares.sum(axis=1))
-        return shares / shares.sum(axis=1, keepdims=True), np.where(self.heard, known, NONE)
+    count, size = one.classes.shape
+    familiar = one.usable(np.ones(count, bool))
+    prior = np.full(size, 1 / size) if one.prior is None else one.prior
+    ratio = np.where(familiar[:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
+    ratio += 0 if one.known is None else one.known[:, None]
+    return np.where((familiar | ~_far(one, familiar))[:, None], ratio, NONE)
 
 
-def witnesses(
-    evidence: Mapping[str, Evidence],
-    present: Mapping[str, Truths],
-    subset: Subset,
-    lies: Mapping[str, Floats | float] = _NOBODY,
-) -> Witnesses:
-    """Return what each sensor of `subset` says to N inputs; the arguments are those of `answer`."""
-    usable = {m: evidence[m].usable(present[m]) for m in subset}
-    heard = {m: usable[m] | present[m] & ~_far(evidence[m], present[m]) for m in subset}
-    count = np.sum([*heard.values()], axis=0)
-    size = evidence[subset[0]].classes.shape[-1]
-    own = evidence[subset[0]].prior
-    prior = np.full(size, 1 / size) if own is None else own
-    ratios = dict[str, Floats]()
-    for m in subset:
-        one, honest = evidence[m], 1 - lies.get(m, RARE)
-        if one.device:
-            honest = honest * (1 - lies.get(whole(one.device), RARE))
-        ratio = np.where(usable[m][:, None], np.log(np.maximum(one.classes, _LEAST) / prior), 0)
-        ratio += 0 if one.known is None else one.known[:, None]
-        share = np.where(count > 1, honest * (1 - ELSEWHERE), 1)[:, None]
-        with np.errstate(divide="ignore"):  # a lone sensor has no u
-            bounded = np.logaddexp(np.log(share) + ratio, np.log(1 - share))
-        ratios[m] = np.where(heard[m][:, None], bounded, 0)
-    return Witnesses(ratios, count > 0, prior)
+def honest(lies: Mapping[str, Floats | float], modality: str, device: str | None) -> Floats | float:
+    """Return the probability that neither a sensor nor its device lies; `lies` as in `answer`."""
+    return (1 - lies.get(modality, RARE)) * ((1 - lies.get(whole(device), RARE)) if device else 1)
 
 
 def _far(one: Evidence, present: Truths) -> Truths:

@@ -17,7 +17,7 @@ from sensemble_sensors.supervision.events import Event
 
 from sensemble_runtime import subsets
 from sensemble_runtime.bundle.bundle import Bundle
-from sensemble_runtime.engine.answer import UNFAMILIAR, Answers, answer_now, opinion, witnesses
+from sensemble_runtime.engine.answer import UNFAMILIAR, Answers, against_none, answer_now, honest, opinion
 from sensemble_runtime.engine.belief import Belief
 from sensemble_runtime.engine.debounce import Debounced
 from sensemble_runtime.engine.scheduler import Policy
@@ -261,10 +261,12 @@ class LiveSet:
         trusted = self._without(suspects, live)
         embeddings = {m: vectors[m] for m in trusted}
         if self._timeline:
-            there, asked = dict.fromkeys(near, np.ones(1, bool)), self._without(suspects, near)
-            said = witnesses(evidence, there, near, lies)
-            (classes,), (known,) = said.joined(self._timeline.calibration.weights(asked))
-            self._happened += self._timeline.note(now, classes, float(known), trusted, asked)
+            asked = self._without(suspects, near)
+            resting = [m for m in self.windows if not bundle.specs[m].hop and m not in near]  # none is due
+            ratios = {m: against_none(evidence[m])[0] for m in asked}
+            truths = {m: float(honest(lies, m, evidence[m].device)) for m in asked}
+            whole_set = tuple(sorted({*asked, *resting}))
+            self._happened += self._timeline.note(now, ratios, truths, trusted, whole_set, fresh)
         if self._adapter:
             learning = [m for m, e in fresh.items() if m in shown and not e.skipped]
             self._adapter.learn(learning, shown, now, suspects)

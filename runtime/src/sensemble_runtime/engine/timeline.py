@@ -1,14 +1,27 @@
 """The timeline: moments (a word, a gesture) and states (walking) out of the answers of overlapping windows.
 
 A scene shows one of C classes or none. A forward filter (Rabiner 1989, Eq. 20) carries the probability of
-each from answer to answer: a class begins at a rate, lasts its `dwell` on average, and an answer multiplies
+each from window to window: a class begins at a rate, lasts its `dwell` on average, and a window multiplies
 its odds against none by
 
-    (C p_c exp(known)) ** weight,    weight = min(1, evidence dt),
+    R(c) ** min(1, evidence dt),
 
-where p_c are the answer's probabilities if the scene shows a class, `known` is the log-odds that it does, and
-dt the seconds since the answer before: windows that overlap repeat each other, and `evidence`, fitted, says
-how far. Of five ways it finds most at the same number of false events (`apps/benchmarks/streams.py`).
+where R are likelihood ratios and dt the seconds since the window before: windows that overlap repeat each
+other, and `evidence`, fitted, says how far. Of five ways it finds most at the same number of false events
+(`apps/benchmarks/streams.py`). The sensors m of a set say together
+
+    prod_m [h_m R_m(c) + 1 - h_m] ** w_m.
+
+With a probability of 1 - h_m the sensor lies, so that one that shows nothing speaks but a little against what
+others witness; a lone one does not lie. The weight w_m is fitted in each set: a camera that sees the same
+scribble for seconds repeats itself.
+
+A state is there for all sensors at once: they share one filter, and R_m are those of their newest windows
+(`answer.against_none`). A moment comes to each at its own time: a digit that is shown for seconds is said in
+one. So where all classes are moments, each sensor has its own filter, and R_m is what its windows have said
+so far, over what is so without evidence. Then a sensor without weight, or that has nothing to say, changes
+nothing: silence ends what its own sensor heard, and captions that come between two windows of a microphone
+leave its evidence as it is.
 
 A class begins when its log-odds reach the `threshold`, and ends when they were below it for `REST` seconds,
 no answer came for `PAUSE` seconds, or another class begins. A state goes on by `LINGER` less, and it has
@@ -17,9 +30,9 @@ number of false events an hour; that of states, to their segments.
 """
 
 import math
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -33,9 +46,6 @@ BEGINS = 0.1  # classes a second that begin, before any evidence: one in ten sec
 _MOST = 12.0  # the log-likelihood ratio that an answer counts for at most, against one that is far off
 _LEAST = 1e-12
 PAUSE = 5.0  # seconds without an answer, which is no evidence, after which nothing is known
-HOLD = (
-    2.0  # seconds for which the threshold of a set counts on when it changes: its evidence is in the filter
-)
 LINGER = 6.0  # log-odds below the threshold by which a state goes on: one stumble does not end a walk
 STATE = 3.0  # seconds that a class lasts from which it is a state; shorter ones are moments
 DEFAULT = TimelineCalibration(3.2, 1.0, {}, 1.0, {"": SetThreshold(1.0, 1e-6, 0, None)})
@@ -74,30 +84,74 @@ class Happening:
 
 
 class Filter:
-    """The probabilities of C classes and of none, from answer to answer."""
+    """The probabilities of C classes and of none, from window to window of a sensor.
+
+    Attributes:
+        none, each: after the newest window, and [C].
+    """
 
     def __init__(self, calibration: TimelineCalibration, labels: Sequence[str]) -> None:
         self._dwell = np.array([calibration.dwell.get(label, calibration.usual) for label in labels])
         self._evidence = calibration.evidence
-        self._none, self._each = 1.0, np.zeros(len(labels))
+        self._rest = np.log(at_rest(calibration, labels))
         self._time = -math.inf
+        self.none, self.each = 1.0, np.zeros(len(labels))
 
-    def step(self, time: float, classes: Floats, known: float) -> Floats:
-        """Take an answer, [C] and its log-odds; return the log-odds [C] that each class is going on."""
+    def note(self, time: float, ratios: Floats) -> None:
+        """Take a window: the log-likelihood ratios [C] of each class against none."""
         elapsed = time - self._time
-        if not 0 <= elapsed <= PAUSE:
-            self._none, self._each, elapsed = 1.0, np.zeros(len(self._each)), 1 / self._evidence
-        self._time = time
-        stay = np.exp(-elapsed / self._dwell)
-        begin = 1 - math.exp(-elapsed * BEGINS)
-        leaving = float(((1 - stay) * self._each).sum())
-        each = self._each * stay + self._none * begin / len(self._each)
-        none = self._none * (1 - begin) + leaving
-        ratio = np.log(np.maximum(len(self._each) * classes, _LEAST)) + known
-        each = each * np.exp(min(1.0, self._evidence * elapsed) * np.clip(ratio, -_MOST, _MOST))
+        if elapsed > PAUSE:
+            self.none, self.each, elapsed = 1.0, np.zeros(len(self.each)), 1 / self._evidence
+        none, each = self._passed(elapsed, self.none, self.each)
+        each = each * np.exp(min(1.0, self._evidence * elapsed) * np.clip(ratios, -_MOST, _MOST))
         whole = none + float(each.sum())
-        self._none, self._each = none / whole, each / whole
-        return np.asarray(np.log(self._each + _LEAST) - np.log(1 - self._each + _LEAST))
+        self._time, self.none, self.each = time, none / whole, each / whole
+
+    def _passed(self, elapsed: Any, none: Any, each: Floats) -> tuple[Any, Floats]:  # noqa: ANN401 - numbers
+        stay = np.exp(-elapsed / self._dwell)
+        begin = 1 - np.exp(-elapsed * BEGINS)
+        leaving = ((1 - stay) * each).sum(axis=-1, keepdims=np.ndim(none) > 0)
+        return none * (1 - begin) + leaving, each * stay + none * begin / len(self._dwell)
+
+    def now(self, time: float) -> Floats:
+        """Return what the windows so far say at a time (`says`)."""
+        return self.says(time - self._time, self.none, self.each)
+
+    def says(self, elapsed: Any, none: Any, each: Floats) -> Floats:  # noqa: ANN401 - numbers, or [T, 1]
+        """Return the logarithms [..., C] of each class against none, over what they are without evidence.
+
+        So many seconds have passed since these probabilities.
+        """
+        none, each = self._passed(elapsed, none, each)
+        return np.asarray(np.log((each + _LEAST) / (none + _LEAST)) - self._rest)
+
+
+def at_rest(calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
+    """Return the odds [C] of each class against none, without evidence."""
+    dwell = np.array([calibration.dwell.get(label, calibration.usual) for label in labels])
+    return BEGINS * dwell / len(labels)
+
+
+def product(
+    ratios: Mapping[str, Floats], honest: Mapping[str, Floats | float], weights: Mapping[str, float]
+) -> Floats | float:
+    """Return what a set says, logarithms [..., C], by those of its sensors, each [..., C], and h_m, [...].
+
+    A sensor that `weights` lacks counts in full.
+    """
+    total: Floats | float = 0.0
+    for m, own in ratios.items():
+        truth = np.asarray(honest[m])[..., None]
+        with np.errstate(divide="ignore"):  # a lone sensor does not lie
+            total = total + weights.get(m, 1.0) * np.logaddexp(np.log(truth) + own, np.log(1 - truth))
+    return total
+
+
+def going_on(said: Floats | float, rest: Floats) -> Floats:
+    """Return the log-odds [..., C] that each class is going on, by what is said against none."""
+    total = said + np.log(rest)
+    shares = np.exp(total - np.logaddexp(0, np.logaddexp.reduce(total, axis=-1, keepdims=True)))
+    return np.asarray(np.log(shares + _LEAST) - np.log(1 - shares + _LEAST))
 
 
 class Timeline:
@@ -108,30 +162,45 @@ class Timeline:
 
     def __init__(self, calibration: TimelineCalibration | None, labels: Sequence[str]) -> None:
         self.calibration = calibration or DEFAULT
-        self._filter = Filter(self.calibration, labels)
-        self._episodes = Episodes(labels, states(calibration, labels))
+        self._labels = labels
+        self._rest = at_rest(self.calibration, labels)
+        self._filters = dict[str, Filter]()
+        lasting = states(calibration, labels)
+        self._shared = bool(lasting)
+        self._episodes = Episodes(labels, lasting)
         self._answered = -math.inf  # when the newest answer came
-        self._held: list[tuple[float, float]] = []  # when, and the threshold of the set
 
     def note(
         self,
         time: float,
-        classes: Floats,
-        known: float,
+        ratios: Mapping[str, Floats],
+        honest: Mapping[str, float],
         sensors: tuple[str, ...] = (),
         near: tuple[str, ...] | None = None,
+        fresh: Collection[str] | None = None,
     ) -> list[Happening]:
-        """Take an answer: its probabilities [C] if the scene shows a class, and the log-odds that it does.
+        """Take an answer.
 
-        `sensors` are those that it names, `near` the set whose threshold counts, by default the same: those
-        that hear nothing just now are of it.
+        Args:
+            time: of the answer.
+            ratios: `answer.against_none` [C] of the newest window of each sensor whose evidence counts.
+            honest: the probability that each of these does not lie.
+            sensors: those that it names.
+            near: the set whose weights and threshold count, by default those of `ratios`: one that says
+                nothing just now is of it.
+            fresh: those whose window is new, by default all.
         """
+        near = tuple(sorted(ratios)) if near is None else near
+        weights = self.calibration.weights(near)
+        trusted = honest if len(near) > 1 else dict.fromkeys(ratios, 1.0)
+        own = {"": np.asarray(product(ratios, trusted, weights))} if self._shared else ratios
+        for m, ratio in own.items():
+            if self._shared or fresh is None or m in fresh:
+                self._filters.setdefault(m, Filter(self.calibration, self._labels)).note(time, ratio)
+        said = {m: self._filters[m].now(time) for m in own if m in self._filters}
+        odds = going_on(said[""] if self._shared else product(said, trusted, weights), self._rest)
         self._answered = time
-        own = self.calibration.threshold(sensors if near is None else near)
-        self._held = [*((at, one) for at, one in self._held if 0 <= time - at <= HOLD), (time, own)]
-        threshold = max(one for _, one in self._held)
-        odds = self._filter.step(time, classes, known)
-        return list(self._episodes.step(time, odds, threshold, sensors))
+        return list(self._episodes.step(time, odds, self.calibration.threshold(near), sensors))
 
     @property
     def deadline(self) -> float | None:
