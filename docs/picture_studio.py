@@ -29,7 +29,7 @@ def main(project: Path, film: Path, sound: Path, out: Path) -> None:
         browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=flags)
         page = browser.new_page(viewport=SIZE, color_scheme="light")
         page.goto(address)
-        page.get_by_role("button", name="Give camera and microphone").click()
+        page.get_by_role("button", name="Use this camera and microphone").click()
         page.locator("#evidence", has_text="%, by microphone and camera").wait_for()
         page.locator(".take:not(:has(img))").first.wait_for(state="detached")
         picture = Image.open(BytesIO(page.screenshot(type="png"))).convert("RGB")

@@ -55,7 +55,7 @@ export default defineConfig({
   base: "./",
   plugins: [livePage(), compressed(), serviceWorker()],
   // Committed: who uses the package has no Node. `sensemble web` copies it.
-  build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022", rolldownOptions: { input: ["index.html", "encode.html"] } },
+  build: { outDir: "../src/sensemble_apps/web/app", emptyOutDir: true, target: "es2022", modulePreload: { polyfill: false }, rolldownOptions: { input: ["index.html", "encode.html"] } },
   worker: { format: "es" },
   test: { include: ["tests/*.test.ts"], globalSetup: "tests/vectors.ts", testTimeout: 120_000 }, // a busy machine is no failure
 });

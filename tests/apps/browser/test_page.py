@@ -95,7 +95,7 @@ def test_it_is_installed_and_goes_on_offline_while_a_camera_goes_and_comes(
         expect(page.locator("#score tbody tr").first).to_contain_text("microphone")
         page.get_by_role("button", name="Unplug camera").click()
         expect(page.locator("[data-modality=video] .state")).to_have_text("unplugged")
-        events.filter(has_text="camera detached").locator("button").click()
+        events.filter(has_text="camera unplugged").locator("button").click()
         expect(page.locator("#moment")).to_contain_text("as it was at")
         expect(page.locator("#then img")).to_have_count(1)
         expect(page.locator("#then q")).to_contain_text(LABEL)

@@ -182,7 +182,7 @@ def sensing(playwright: Playwright, folder: Path, label: str) -> Iterator[Page]:
 
 
 def give(page: Page) -> None:
-    page.get_by_role("button", name="Give camera and microphone").click()
+    page.get_by_role("button", name="Use this camera and microphone").click()
     expect(page.locator(".card.live")).to_have_count(2)
 
 

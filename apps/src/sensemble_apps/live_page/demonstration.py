@@ -70,7 +70,7 @@ def _steps(sensors: PageSensors, replayed: Sequence[PageSensor]) -> Iterator[Ste
         said = f"{title} {_SAID.get(condition, 'of another example, a lie')}"
         yield said, partial(sensors.degrade, one.name, condition, severity)
         yield said, _pass
-        yield f"{title} as before", partial(sensors.degrade, one.name, None, 1)
+        yield f"{title} in order again", partial(sensors.degrade, one.name, None, 1)
 
 
 def _pass() -> None:

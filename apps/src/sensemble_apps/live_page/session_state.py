@@ -152,7 +152,7 @@ class SessionState:
     def _happened(self, event: Event) -> None:
         if event.label:
             by = words(words_of(modality).sensor for modality in event.sensors)
-            self._enter(**event_as_json(event), words=f"{as_words(event.label)}, {by}", fault=False)
+            self._enter(**event_as_json(event), words=f"{as_words(event.label)}, by {by}", fault=False)
             return
         titles = {sensor.name: sensor.title for sensor in self.sensors.all}
         title = titles.get(event.sensor) or sensor_title(event.modality, event.sensor)

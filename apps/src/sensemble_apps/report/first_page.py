@@ -240,4 +240,4 @@ def _untested(contents: RunContents) -> Iterator[str]:
     if few:
         yield f"{estimates.TOO_FEW.capitalize()} of {_sets(few)}."
     if not contents.verdicts:
-        yield "Limits of your own: none was required. `sensemble report RUN --require CRITERIA` judges them."
+        yield "Limits of your own: none was required. Judge them by sensemble report RUN --require CRITERIA."

@@ -17,6 +17,7 @@ from sensemble_apps.console.wording import sensor_title
 
 _WORDS = {
     "active": "is the active sensor",
+    "detached": "unplugged",
     "opening": "is being opened",
     "taught": "was taught",
     "unsaved": "what was learned is not saved",

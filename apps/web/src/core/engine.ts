@@ -295,7 +295,11 @@ export class Engine extends Suite<Output> {
     if (!this.sparing) return;
     const live = this.liveSet.near(this.now);
     this.asked = this.now;
-    for (const [modality, since] of this.waking) if (live.includes(modality) && this.waking.delete(modality)) this.took.set(modality, `; its first answer took ${(this.now - since).toFixed(1)} s`);
+    for (const [modality, since] of this.waking) {
+      if (!live.includes(modality)) continue;
+      this.waking.delete(modality);
+      this.took.set(modality, `; its first answer took ${(this.now - since).toFixed(1)} s`);
+    }
     const { order } = this.sparing;
     const confidences = order.map((_, place) => {
       const step = live.length ? this.liveSet.steps[place] : null;

@@ -1,5 +1,6 @@
 // Elements of the page, beside those that all pages share.
 
+import type { Zippable } from "fflate";
 import { make } from "../../../src/sensemble_apps/web/static/dom.js";
 
 /** Resolves when the page is drawn as it is now: what takes long begins then. */
@@ -10,4 +11,10 @@ export function save(name: string, data: Uint8Array<ArrayBuffer>): void {
   const address = URL.createObjectURL(new Blob([data]));
   make("a", { href: address, download: name }).click();
   setTimeout(() => URL.revokeObjectURL(address), 60_000);
+}
+
+/** Have the browser save some files as one, uncompressed. */
+export async function saveZip(name: string, files: Zippable): Promise<void> {
+  const { zipSync } = await import("fflate"); // which few visits need
+  save(name, zipSync(files, { level: 0 }));
 }

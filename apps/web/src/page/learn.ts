@@ -1,13 +1,13 @@
 // Classes of a person's own: takes are recorded while a button is held, and a head is learned of them.
 
-import { zipSync, type Zippable } from "fflate";
+import type { Zippable } from "fflate";
 import type { Bundle } from "../core/bundle";
 import type { Take } from "../core/learning";
 import type { WindowEmbedding } from "../core/live_set";
 import type { Sensor } from "../core/session";
 import type { WorkerExecutor } from "../executors/in_worker";
 import { byId, make } from "../../../src/sensemble_apps/web/static/dom.js";
-import { save } from "./dom";
+import { saveZip } from "./dom";
 import { all, forget, keep } from "./store";
 
 /** A take as the browser keeps it. */
@@ -47,8 +47,8 @@ export class Learning {
       field.value = "";
       this.show({}, null);
     };
-    byId("save-takes").onclick = () => save("takes.zip", zipSync(this.dataset(), { level: 0 }));
-    byId("save-bundle").onclick = async () => save("bundle.zip", zipSync(await bundle.contents(), { level: 0 }));
+    byId("save-takes").onclick = () => saveZip("takes.zip", this.dataset());
+    byId("save-bundle").onclick = async () => saveZip("bundle.zip", await bundle.contents());
   }
 
   /** Show the takes that the browser has kept, and learn of them. */

@@ -26,6 +26,7 @@ const ICONS = {
   series: "M3 12h4l3-8 4 16 3-8h4",
 };
 const NONE = { waveform: "hears nothing it knows", frames: "sees nothing it knows", text: "say nothing it knows", series: "feels nothing it knows" };
+const NOBODY: ReadonlyMap<string, Opinion> = new Map();
 const NOUNS = { waveform: "sound", frames: "picture", text: "caption", series: "measurement" };
 
 export function describe({ specs }: Bundle): Modality[] {
@@ -123,7 +124,7 @@ export class SessionState {
     const order = Array.from(probabilities.keys()).sort((a, b) => probabilities[b] - probabilities[a]).slice(0, TOP);
     const shares = Object.fromEntries(order.map((i) => [labels[i], probabilities[i]]));
     const age = now - time + Math.min(...Object.values(ages));
-    return { ...this.verdict(prediction, prediction.unfamiliar.length > 0, prediction.opinions), live, time, age, ages, audited, unfamiliar, suspect, probabilities: shares };
+    return { ...this.verdictOf(prediction), live, time, age, ages, audited, unfamiliar, suspect, probabilities: shares };
   }
 
   private sampled(sample: Sample): void {
@@ -136,7 +137,7 @@ export class SessionState {
   private happened(event: SessionEvent): void {
     const { kind, modality, text } = event;
     if (kind === "live") return; // answers name their live set
-    if (event.label) return this.enter({ ...event, words: `${event.label.replace(/_+/g, " ")}, ${this.named(event.sensors ?? [])}`, fault: false });
+    if (event.label) return this.enter({ ...event, words: `${event.label.replace(/_+/g, " ")}, by ${this.named(event.sensors ?? [])}`, fault: false });
     const { sensor } = this.modalities.find((one) => one.modality === modality)!;
     if (kind === "detached") this.fresh.delete(modality);
     const words = kind === "unfamiliar" ? NONE[kindOf(this.bundle.specs[modality]).name] : inWords(kind, text);
@@ -151,7 +152,7 @@ export class SessionState {
     }
     const right = this.truth !== null && sure ? label === this.truth : null;
     const shown = JSON.stringify([live, best, doubt, right]);
-    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...this.verdict(prediction, prediction.unfamiliar.length > 0, prediction.opinions) });
+    if (shown !== this.shown) this.enter({ kind: "answer", time: this.session.clock(), live, right, ...this.verdictOf(prediction) });
     this.shown = shown;
   }
 
@@ -164,13 +165,17 @@ export class SessionState {
     this.timeline.push({ number: ++this.entries, ...entry });
   }
 
+  private verdictOf(prediction: Prediction) {
+    return this.verdict(prediction, prediction.unfamiliar.length > 0, prediction.opinions);
+  }
+
   /** Write an answer: its label, or why it is unsure; `console/wording.py`. */
-  private verdict(said: Opinion, strange = false, opinions: ReadonlyMap<string, Opinion> = new Map()) {
+  private verdict(said: Opinion, strange = false, opinions: ReadonlyMap<string, Opinion> = NOBODY) {
     const { label, best, confidence, doubt, candidates, labels } = said;
     const none = doubt === "unfamiliar" || (doubt !== null && strange && candidates.length > OPEN * labels.length);
     const why = doubt ? this.why(said, none, opinions) : "";
     const known = labels.length > 1 ? best : null; // one label: encoders that nobody has taught a class
-    return { label, best: known, confidence, doubt, none, words: label ?? `unsure: ${why}`, why, candidates, among: candidates.length };
+    return { label, best: known, confidence, doubt, none, words: label ?? `unsure: ${why}`, why };
   }
 
   private why({ best, doubt, candidates: [first, ...others] }: Opinion, none: boolean, opinions: ReadonlyMap<string, Opinion>): string {
@@ -190,4 +195,7 @@ export class SessionState {
 
 const joined = (words: string[]): string => (words.length > 1 ? `${words.slice(0, -1).join(", ")} and ${words.at(-1)}` : (words[0] ?? ""));
 
-const inWords = (kind: string, text: string): string => (text ? `${kind}: ${text}` : kind);
+function inWords(kind: string, text: string): string {
+  const words = kind === "detached" ? "unplugged" : kind;
+  return text ? `${words}: ${text}` : words;
+}

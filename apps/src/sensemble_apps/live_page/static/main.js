@@ -47,7 +47,7 @@ function recording({ recorded, recording_failed }) {
   const on = recorded !== null;
   put(byId("record"), "aria-pressed", String(on));
   say(byId("record"), on ? "Stop recording" : "Record");
-  say(byId("recorded"), recording_failed ? `The recording has failed: ${recording_failed}` : `${on ? `${recorded} segments` : "Recordings go"} to ${live.recordings.split("/").slice(-2).join("/")}`);
+  say(byId("recorded"), recording_failed ? `The recording has failed: ${recording_failed}` : on ? `${recorded} segments to ${live.recordings.split("/").slice(-2).join("/")}` : "");
 }
 
 /** @param {boolean} isConnected @param {string} why */

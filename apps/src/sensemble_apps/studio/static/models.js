@@ -117,7 +117,7 @@ export class Models {
   /** @param {Project} project @param {Training | null} training @param {boolean} sensed @returns {Step} */
   step(project, training, sensed) {
     if (training?.status === "running") return { words: inWords(training), act: "Cancel the training", press: () => this.send({ type: "cancel" }), share: training.share, ends: true };
-    if (!sensed) return { words: "First, let it see and hear you.", act: "Give camera and microphone", press: this.acts.give };
+    if (!sensed) return { words: "First, let it see and hear you.", act: "Use this camera and microphone", press: this.acts.give };
     const { classes, instant } = project;
     if (classes.length < 2) return { words: classes.length ? "Name a second class." : "Name two classes or more.", act: classes.length ? "Name it" : "Name them", press: this.acts.name };
     const poor = classes.find(({ takes }) => takes < ENOUGH);

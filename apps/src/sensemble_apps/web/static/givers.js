@@ -24,7 +24,7 @@ export class Givers {
   /** @param {Modality[]} modalities */
   offer(modalities) {
     const panel = byId("give");
-    panel.replaceChildren(make("span", { class: "hint" }, "From this browser:"));
+    panel.replaceChildren(make("span", { class: "hint" }, "Use this device's:"));
     this.buttons.clear();
     // No browser has a camera of one channel, thermal or depth.
     this.modalities = modalities.filter(({ kind, shape }) => [...DEVICES, "text"].includes(kind) && !(kind === "frames" && shape[4] === 1));

@@ -80,11 +80,11 @@ export class Guide {
   /** @param {State} state @param {boolean} own whether the sensors are the viewer's, not a replay's */
   show(state, own) {
     const first = state.sensors.length === 0;
-    byId("first").hidden = !first;
+    byId("first").hidden = !first && (own || !state.demo);
     byId("steps").hidden = !own;
     if (own) for (const { row, happens } of this.steps) if (happens(state)) row.classList.add("done");
     const isDone = this.steps.length > 0 && this.steps.every(({ row }) => row.classList.contains("done"));
-    say(byId("purpose"), !own ? "What it knows" : isDone ? "You have seen it: it answers with what is left." : this.digits ? "Write a digit, say it, cover the lens" : "Try it");
+    say(byId("purpose"), !own ? "What it knows" : isDone ? "You have seen it: it answers with what is left." : "Try it");
     for (const [label, chip] of this.chips) chip.classList.toggle("now", state.answer?.label === label);
     this.none.classList.toggle("now", state.answer?.none === true);
     this.since = state.answer?.label === null ? (this.since ?? state.time) : null;

@@ -69,7 +69,7 @@ export class Live {
     this.givers.offer(modalities);
     this.replayed = replayed;
     this.guide.greet({ labels, modalities, replayed, examples });
-    byId("recorded").title = recordings;
+    if (recordings) byId("record").title = `Recordings go to ${recordings}`;
     this.recordings = recordings;
     byId("dots").replaceChildren(...modalities.map((modality) => make("li", {}, icon(modality.icon), make("span", { class: "title" }, modality.sensor), make("span", { class: "state" }))));
     byId("dots").classList.toggle("alike", new Set(modalities.map(({ icon }) => icon)).size < modalities.length);
@@ -134,7 +134,8 @@ export class Live {
     if (seen) {
       byId("scene").classList.toggle("grey", !live.includes(seen.modality));
       picture.hidden = !past && seen.kind === "asleep"; // before its first picture it is dark, so that nothing jumps
-      if (picture.hidden) picture.replaceChildren();
+      if (picture.hidden || (!past && !seen.plugged)) picture.replaceChildren(); // an old picture contradicts the word
+      put(picture, "data-empty", seen.plugged ? "" : `${this.sensors.titleOf(seen)} unplugged`);
     }
     this.preview(past?.previews ?? []);
     this.sensors.show(state, past, (sensor) => this.timeline.slept(sensor));

@@ -194,7 +194,7 @@ export class Timeline {
     const strip = draw("svg", { viewBox: `${-this.names} 0 ${width + this.names} ${height}`, "aria-hidden": "true" });
     this.modalities.forEach(({ modality, sensor }, lane) => {
       strip.append(draw("text", { x: -this.names, y: LANE * lane + 13 }, sensor));
-      for (const [from, to] of this.spans((entry) => entry.live?.includes(modality)))
+      for (const [from, to] of this.spans(modality))
         if (to > begin) strip.append(draw("rect", { class: `lane lane-${lane % 4}`, x: x(from), width: Math.max(0.5, x(to) - x(from)), y: LANE * lane + 3, height: LANE - 8, rx: 3 }));
     });
     const happened = this.happened();
@@ -233,17 +233,17 @@ export class Timeline {
   }
 
   /**
-   * Return the spans of time in which something held, by the entries that say what is live.
-   * @param {(entry: Entry) => boolean | undefined} holds
+   * Return the spans of time in which a modality was live.
+   * @param {string} modality
    * @returns {[number, number][]}
    */
-  spans(holds) {
+  spans(modality) {
     /** @type {[number, number][]} */
     const spans = [];
     let since = null;
     for (const entry of this.entries) {
       if (!entry.live) continue;
-      if (holds(entry)) since ??= entry.time;
+      if (entry.live.includes(modality)) since ??= entry.time;
       else if (since !== null) {
         spans.push([since, entry.time]);
         since = null;

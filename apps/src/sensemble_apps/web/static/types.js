@@ -12,8 +12,7 @@
  *   noted: string, since: number,
  *   plugged: boolean, fault: boolean, active: boolean,
  *   condition: {condition: string, severity: number, effect: string} | null}} Sensor
- * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, none: boolean, words: string, why: string,
- *   candidates: string[], among: number}} Verdict what is said: without a label it is unsure, for the reason `doubt`; `none` of the classes
+ * @typedef {{label: string | null, best: string | null, confidence: number, doubt: string | null, none: boolean, words: string, why: string}} Verdict what is said: without a label it is unsure, for the reason `doubt`; `none` of the classes
  * @typedef {Verdict & {live: string[], time: number, age: number, ages: Record<string, number>, audited: Score | null, unfamiliar: string[], suspect: string | null, probabilities: Record<string, number>}} Answer
  * @typedef {Verdict & {subset: string}} Opinion
  * @typedef {{number: number, kind: string, time: number, live?: string[],
