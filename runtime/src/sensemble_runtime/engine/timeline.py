@@ -236,8 +236,9 @@ class Episodes:
         if time - self._before > PAUSE:
             self._since = {}
         self._before = time
-        near = {label for label, own in zip(self._labels, odds, strict=True) if own >= threshold - LINGER}
-        self._since = {label: self._since.get(label, time) for label in self._lasting if label in near}
+        if self._lasting:
+            near = {label for label, own in zip(self._labels, odds, strict=True) if own >= threshold - LINGER}
+            self._since = {label: self._since.get(label, time) for label in self._lasting if label in near}
         if odds[best] < threshold:
             if self.going is not None and self.going.label in self._since:
                 self._last = time
