@@ -9,7 +9,6 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Sequence
-from functools import partial
 from time import monotonic
 from types import FrameType
 
@@ -117,15 +116,18 @@ class _Stop:
 
     def __init__(self) -> None:
         self._last = float("-inf")
-        self._late = self._over = False
+        self._late, self._over = 0, False
 
     def __enter__(self) -> None:
         _on_stop(self)
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
         self._over = True
-        if self._late:  # else the alarm may come after Python's last moment, and kill
-            signal.setitimer(signal.ITIMER_REAL, 0)
+        if not self._late:
+            return
+        signal.setitimer(signal.ITIMER_REAL, 0)  # the alarm would kill a Python that ends
+        if isinstance(error, Exception):  # as where the signal ended the command's processes first
+            raise KeyboardInterrupt(self._late) from error
 
     def __call__(self, number: int, frame: FrameType | None) -> None:
         last, self._last = self._last, monotonic()
@@ -133,13 +135,13 @@ class _Stop:
             return
         if self._over or frame is None or frame.f_globals.get("__name__") != "threading":
             raise KeyboardInterrupt(number)
-        self._late = True
-        signal.signal(signal.SIGALRM, partial(_interrupt, number))
+        self._late = number
+        signal.signal(signal.SIGALRM, self._alarm)
         signal.setitimer(signal.ITIMER_REAL, _MOMENT)
 
-
-def _interrupt(number: int, *_: object) -> None:
-    raise KeyboardInterrupt(number)
+    def _alarm(self, *_: object) -> None:
+        number, self._late = self._late, 0
+        raise KeyboardInterrupt(number)
 
 
 def _missing_package(error: BaseException) -> Exception | None:

@@ -211,7 +211,8 @@ def test_a_signal_between_the_freeing_of_a_lock_and_the_wait_is_one_as_any_other
     os.close(theirs)
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
     assert "sensemble: " not in stopped.stderr
-    assert read_runs(tmp_path / "record.sqlite")[0].ended is not None
+    if wait:  # the first is of a thread that starts, when there may be no session to close
+        assert read_runs(tmp_path / "record.sqlite")[0].ended is not None
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:

@@ -129,21 +129,22 @@ def test_no_sentence_has_a_digit_and_none_is_on_two_sides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "to", "says"),
+    ("number", "to", "films", "says"),
     [
-        (signal.SIGKILL, "parent", ""),
-        (signal.SIGKILL, "worker", "was killed, perhaps for want of memory; build again"),
-        (signal.SIGINT, "all", "sensemble: interrupted"),
-        (signal.SIGTERM, "all", "sensemble: interrupted"),
+        (signal.SIGKILL, "parent", True, ""),
+        (signal.SIGKILL, "worker", False, "was killed, perhaps for want of memory; build again"),
+        (signal.SIGINT, "all", False, "sensemble: interrupted"),
+        (signal.SIGTERM, "all", True, "sensemble: interrupted"),
     ],
 )
 def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
-    tmp_path: Path, number: int, to: str, says: str
+    tmp_path: Path, number: int, to: str, films: bool, says: str
 ) -> None:
+    """It speaks all words of a chunk before it films the first; each is ended in one of both."""
     command = [sys.executable, "-m", "sensemble_apps", "data", "build"]
     environment, pipe = os.environ | {"XDG_CACHE_HOME": str(tmp_path)}, subprocess.PIPE
     with subprocess.Popen(command, env=environment, start_new_session=True, stderr=pipe, text=True) as built:
-        wait_until(lambda: any(tmp_path.rglob("*.mkv")))
+        wait_until(lambda: not films or any(tmp_path.rglob("*.mkv")))
         wait_until(lambda: [child for child in children(built.pid) if children(child)])
         worker = next(child for child in children(built.pid) if children(child))
         try:
