@@ -31,7 +31,8 @@ def test_a_finer_hop_ships_if_it_finds_more(windows: int, hop: float) -> None:
     for count, at in enumerate(range(41, 2300, 80)):
         shown[at : at + windows, count % 2] = 1
         spans.append(Span(ends[at] - 0.5, ends[at + windows - 1], LABELS[count % 2]))
-    stream = StreamInput(tuple(spans), 600 / 3600, {"audio": ends}, {"audio": torch.from_numpy(shown)})
+    hours = 4.0  # so many that no threshold is too low
+    stream = StreamInput(tuple(spans), hours, {"audio": ends}, {"audio": torch.from_numpy(shown)})
     data = FittedOn(streams=(stream,), spans=stream.spans)
     found = _fit_timeline(store(), [], data, Calibration(0.05, 0.9, 0, 0.5, {}, {}), None)
     assert found is not None

@@ -2,11 +2,14 @@
 
 At the threshold of each set of sensors, and at all higher ones, false moments stay within what is asked for
 with a probability of 95 % (the exact bound of a Poisson count); where there are too few hours for that, there
-is no false one. States are not bounded: they follow each other all day, and one that is cut in two is false,
-so that such a bound leaves none. Of these thresholds, it is the one that finds most moments, or divides
-states best; of those that do alike, the middle one.
+is no false one. Few hours say little of what is rare: so the log-odds of the highest false events, taken as
+the tail of an exponential distribution, must promise what is asked for, too, and no threshold is lower than
+so few hours allow (`_SAFE`). States are not bounded: they follow each other all day, and one that is cut in
+two is false, so that such a bound leaves none. Of these thresholds, it is the one that finds most moments, or
+divides states best; of those that do alike, the middle one.
 """
 
+import math
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -41,6 +44,9 @@ _WINDOW = 1.0  # seconds that a class lasts where no span says it
 _SPANS = 5  # spans of a class that say how long it lasts
 _SHORTEST = 0.1  # seconds
 _LOWEST, _STEP = -5.0, 0.1  # of the thresholds that are tried; of states, a fifth of them tells as much
+
+_TAIL = 3  # false events whose log-odds say how rare higher ones are
+_SAFE, _FEW = -1.0, 1 / 15  # the lowest threshold by so few hours; one lower for each e times as many
 
 Says = Sequence[tuple[Answered, Mapping[str, Floats]]]
 
@@ -125,7 +131,7 @@ def _threshold(
     hours = sum(one.hours for one, _ in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
     linger = timeline.states(calibration, labels)
-    kept = list[tuple[float, float, Counts]]()
+    kept, tail, is_over = list[tuple[float, float, Counts]](), 0.0, False
     top = max((float(one.max(initial=_LOWEST)) for one in log_odds), default=_LOWEST)
     step = 5 * _STEP if lasting else _STEP
     for threshold in np.arange(_LOWEST, top + step, step)[::-1].tolist():  # more is found, and more is false
@@ -134,11 +140,20 @@ def _threshold(
             for (one, _), own in zip(streams, log_odds, strict=True)
         ]
         counts = count(said, lasting)
-        short = [(one, [each for each in own if each.label not in lasting]) for one, own in said]
-        if kept and poisson_bound(count(short).false) > allowed:
+        false = count([(one, [each for each in own if each.label not in lasting]) for one, own in said]).false
+        tail += false * step
+        is_over = is_over or (bool(kept) and poisson_bound(false) > allowed)
+        if not is_over:
+            worth = segments(said) if lasting else counts.found / max(counts.spans, 1)
+            kept.append((worth, threshold, counts))
+        elif false >= _TAIL:
             break
-        worth = segments(said) if lasting else counts.found / max(counts.spans, 1)
-        kept.append((worth, threshold, counts))
+    if not lasting:
+        rare = tail / false * math.log(max(false / (calibration.asked * hours), 1)) if false else 0.0
+        safe = max(threshold + rare, _SAFE - math.log(hours / _FEW))
+        kept = [one for one in kept if one[1] >= safe - 1e-9] or [
+            (0.0, min(safe, 30.0), Counts(counts.spans, 0, 0, 0, hours, ()))
+        ]
     best = max(worth for worth, _, _ in kept)
     alike = [one for one in kept if one[0] == best]
     worth, threshold, counts = alike[len(alike) // 2]
