@@ -64,7 +64,7 @@ def test_fast_replay_prints_json_lines(here: Sensemble, bundle_folder: Path, dat
     everything = ["audio", "text", "video"]
     expected = [everything, everything, ["audio", "text"], ["text"], ["text", "video"], everything]
     assert [s["live"] for s in said] == expected
-    assert "camera detached" in first.stderr
+    assert "camera unplugged" in first.stderr
     by = "executorch-xnnpack"
     assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
 
