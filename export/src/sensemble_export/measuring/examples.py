@@ -10,7 +10,7 @@ from sensemble_export.errors import CalibrationMissingError
 EVALUATED = "eval"  # the split for reporting; training and export choose nothing by it
 CALIBRATION = 50  # the most examples for the ranges of int8; every scheme runs all, and more change little
 FITTED = 4000  # the most examples of calibrate that temperatures, powers and thresholds are fitted on
-_HELD_OUT = 500  # examples that an export is measured on; an audit takes all
+_HELD_OUT = 1000  # examples that an export is measured on
 _LEAST = 64  # of these, examples with each modality, if the split has so many
 
 Item = TypeVar("Item")
