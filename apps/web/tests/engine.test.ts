@@ -8,7 +8,7 @@ import { Engine, type Output, type View } from "../src/core/engine";
 import type { PoppedWindow, Prediction } from "../src/core/live_set";
 import { Sparing } from "../src/core/sparing";
 import type { Media, Sample } from "../src/core/spec";
-import { againstNone, lying } from "../src/core/answer";
+import { againstNone, honest } from "../src/core/answer";
 import { Timeline } from "../src/core/timeline";
 
 const SCRIPTS = join(import.meta.dirname, "../../../tests/runtime/engine/scripts");
@@ -106,7 +106,7 @@ test.each([0, 1])("states and moments", (place) => {
     const said = sensors.map((modality: string) => againstNone(evidence[modality]));
     expect([i, said]).toEqual([i, ratios.map((own: number[]) => own.map(near))]);
     const told = new Map<string, number[]>(sensors.map((modality: string, place: number) => [modality, said[place]]));
-    const found = [...timeline.passTo(at), ...timeline.note(at, told, (modality) => lying(lies, modality), fresh, sensors, set)];
+    const found = [...timeline.passTo(at), ...timeline.note(at, told, (modality) => honest(lies, modality), fresh, sensors, set)];
     expect([i, happened]).toEqual([i, found.map(({ kind, label, began, ended, confidence }) => [kind, label, began, ended, near(confidence)])]);
   });
 });

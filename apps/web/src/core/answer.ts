@@ -27,7 +27,7 @@ export function againstNone({ classes, familiar, far, known, prior = [] }: Evide
   return Array.from(classes, (share, c) => (familiar ? Math.log(Math.max(share, 1e-9) / (prior[c] ?? 1 / classes.length)) + own : far ? NONE : own));
 }
 
-/** Return the probability that a sensor or its device lies. */
-export function lying(lies: Readonly<Record<string, number>>, modality: string, device?: string | null): number {
-  return 1 - (1 - (lies[modality] ?? RARE)) * (device ? 1 - (lies[whole(device)] ?? RARE) : 1);
+/** Return the probability that neither a sensor nor its device lies. */
+export function honest(lies: Readonly<Record<string, number>>, modality: string, device?: string | null): number {
+  return (1 - (lies[modality] ?? RARE)) * (device ? 1 - (lies[whole(device)] ?? RARE) : 1);
 }

@@ -1,7 +1,7 @@
 // The modalities that are attached and live, and predictions from them: the runtime's `engine/live_set.py`.
 // It has no clock: times are given, so equal input gives equal predictions.
 
-import { againstNone, answer, lying } from "./answer";
+import { againstNone, answer, honest } from "./answer";
 import { Belief } from "./belief";
 import type { Classifier, Evidence } from "./classifier";
 import { Debounced } from "./debounce";
@@ -223,8 +223,8 @@ export class LiveSet {
       const asked = without(suspects, near);
       const resting = [...this.windows.keys()].filter((modality) => !this.bundle.specs[modality].hop && !near.includes(modality)); // none is due
       const ratios = new Map(asked.map((modality) => [modality, againstNone(evidence.get(modality)!)]));
-      const liar = (modality: string): number => lying(lies, modality, evidence.get(modality)!.device);
-      this.happened.push(...this.timeline.note(now, ratios, liar, fresh.map(({ modality }) => modality), trusted, [...asked, ...resting].sort()));
+      const truth = (modality: string): number => honest(lies, modality, evidence.get(modality)!.device);
+      this.happened.push(...this.timeline.note(now, ratios, truth, fresh.map(({ modality }) => modality), trusted, [...asked, ...resting].sort()));
     }
     const of = <T>(entries: [string, T][]): Record<string, T> => Object.fromEntries(entries);
     return new Prediction(

@@ -36,11 +36,58 @@ export function happeningWords({ label, began, ended, confidence, sensors }: Hap
 
 const sum = (numbers: readonly number[]): number => numbers.reduce((a, b) => a + b, 0);
 
+/** The probability of each class, from window to window of a sensor; the rest is that of none. */
+class Filter {
+  private time = -Infinity; // of the newest window
+  private each: number[];
+
+  constructor(
+    private readonly evidence: number,
+    private readonly dwell: readonly number[],
+    private readonly rest: readonly number[],
+  ) {
+    this.each = dwell.map(() => 0);
+  }
+
+  /** Take a window: the log-likelihood ratio of each class against none. */
+  note(time: number, ratios: readonly number[]): void {
+    let elapsed = time - this.time;
+    if (elapsed > PAUSE) [this.each, elapsed] = [this.dwell.map(() => 0), 1 / this.evidence];
+    const weight = Math.min(1, this.evidence * elapsed);
+    const before = this.passed(elapsed);
+    const grown = before.map((share, c) => share * Math.exp(weight * Math.max(-MOST, Math.min(MOST, ratios[c]))));
+    const whole = 1 - sum(before) + sum(grown);
+    [this.time, this.each] = [time, grown.map((share) => share / whole)];
+  }
+
+  /** Return what the windows so far say at a time: the logarithm of each class against none, over what it is without evidence. */
+  now(time: number): number[] {
+    const each = this.passed(time - this.time);
+    const none = 1 - sum(each);
+    return each.map((share, c) => Math.log((share + LEAST) / (none + LEAST) / this.rest[c]));
+  }
+
+  private passed(elapsed: number): number[] {
+    const begins = ((1 - sum(this.each)) * (1 - Math.exp(-elapsed * BEGINS))) / this.each.length;
+    return this.each.map((share, c) => share * Math.exp(-elapsed / this.dwell[c]) + begins);
+  }
+}
+
+/** Return the log-odds that each class is going on, by what is said against none and the odds at rest. */
+function goingOn(said: readonly number[], rest: readonly number[]): number[] {
+  const shares = said.map((own, c) => Math.exp(own) * rest[c]);
+  const all = 1 + sum(shares);
+  return shares.map((share) => Math.log((share / all + LEAST) / (1 - share / all + LEAST)));
+}
+
+type ByModality = ReadonlyMap<string, readonly number[]>;
+
 /** Tells what begins and what ends; times are given, and rise. */
 export class Timeline {
   private readonly dwell: number[];
   private readonly rest: number[]; // the odds of each class against none, without evidence
-  private readonly filters = new Map<string, [number, number[]]>(); // by sensor, when its newest window came, and the probability of each class then; the rest is that of none
+  private readonly isShared: boolean; // whether there are states: then all sensors share one filter
+  private readonly filters = new Map<string, Filter>(); // by sensor
   private answered = -Infinity; // when the newest answer came
   private last = -Infinity; // when the odds were last above the threshold
   private since = new Map<string, number>(); // when the log-odds of a state came within `LINGER` of the threshold
@@ -51,37 +98,33 @@ export class Timeline {
     this.calibration = calibration ?? DEFAULT;
     this.dwell = labels.map((label) => this.calibration.dwell[label] ?? this.calibration.usual);
     this.rest = this.dwell.map((dwell) => (BEGINS * dwell) / labels.length);
+    this.isShared = this.dwell.some((dwell) => dwell >= STATE);
   }
 
-  /** Take an answer: `againstNone` of the newest window of each sensor whose evidence counts, the probability that it lies, those whose window is new, the sensors that it names, and the set whose weights and threshold count: one that says nothing just now is of it. */
-  note(time: number, ratios: ReadonlyMap<string, readonly number[]>, lies: (modality: string) => number, fresh: readonly string[], sensors: string[], set: readonly string[]): Happening[] {
+  /**
+   * Take an answer.
+   *
+   * `ratios` has `againstNone` of the newest window of each sensor that counts. `honest` gives the probability that a sensor does not lie.
+   * `fresh` names the sensors whose window is new. `sensors` are those that the answer names. The weights and the threshold are those of
+   * `set`. It includes sensors that say nothing just now.
+   */
+  note(time: number, ratios: ByModality, honest: (modality: string) => number, fresh: readonly string[], sensors: string[], set: readonly string[]): Happening[] {
     const { evidence, sets } = this.calibration;
     const { threshold, weights } = sets[set.join("+")] ?? { threshold: Math.max(...Object.values(sets).map((one) => one.threshold)) };
-    const product = (said: ReadonlyMap<string, readonly number[]>): number[] =>
+    const product = (said: ByModality): number[] =>
       this.rest.map((_, c) => sum([...said].map(([modality, own]) => {
-        const lie = set[1] ? lies(modality) : 0; // a lone sensor does not lie
-        return (weights?.[modality] ?? 1) * Math.log(Math.exp(own[c]) * (1 - lie) + lie);
+        const truth = set.length > 1 ? honest(modality) : 1; // a lone sensor does not lie
+        return (weights?.[modality] ?? 1) * Math.log(Math.exp(own[c]) * truth + 1 - truth);
       })));
-    const isShared = this.dwell.some((dwell) => dwell >= STATE);
-    const said = new Map([...(isShared ? new Map([["", product(ratios)]]) : ratios)].flatMap(([modality, own]) => {
-      const isFresh = isShared || fresh.includes(modality);
-      let [at, each] = this.filters.get(modality) ?? [-Infinity];
-      if (isFresh && time - at > PAUSE) [at, each] = [time - 1 / evidence, this.rest.map(() => 0)];
-      if (!each) return [];
-      const begins = ((1 - sum(each)) * (1 - Math.exp((at - time) * BEGINS))) / each.length;
-      each = each.map((share, c) => share * Math.exp((at - time) / this.dwell[c]) + begins);
-      if (isFresh) {
-        const grown = each.map((share, c) => share * Math.exp(Math.min(1, evidence * (time - at)) * Math.max(-MOST, Math.min(MOST, own[c]))));
-        const whole = 1 - sum(each) + sum(grown);
-        each = grown.map((share) => share / whole);
-        this.filters.set(modality, [time, each]);
-      }
-      const none = 1 - sum(each);
-      return [[modality, each.map((share, c) => Math.log((share + LEAST) / (none + LEAST) / this.rest[c]))]];
-    }));
-    const shares = (said.get("") ?? product(said)).map((own, c) => Math.exp(own) * this.rest[c]);
-    const all = 1 + sum(shares);
-    const odds = shares.map((share) => Math.log((share / all + LEAST) / (1 - share / all + LEAST)));
+    const said = new Map<string, number[]>();
+    for (const [modality, own] of this.isShared ? new Map([["", product(ratios)]]) : ratios) {
+      const isNew = this.isShared || fresh.includes(modality);
+      if (isNew && !this.filters.has(modality)) this.filters.set(modality, new Filter(evidence, this.dwell, this.rest));
+      const filter = this.filters.get(modality);
+      if (isNew) filter!.note(time, own);
+      if (filter) said.set(modality, filter.now(time));
+    }
+    const odds = goingOn(said.get("") ?? product(said), this.rest);
     const elapsed = time - this.answered;
     const isRested = time - this.last > Math.max(REST, 1.5 * elapsed);
     this.answered = time;

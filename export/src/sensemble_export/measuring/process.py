@@ -9,7 +9,6 @@ native module reads errors from.
 
 import os
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
@@ -42,9 +41,9 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) 
             window = rows[index : index + 1]
             if index < _SETTLED:
                 sleep(REAL, _REST)
-            start = time.perf_counter()
+            start = REAL.now()
             embeddings.append(encoder(window))
-            seconds.append(time.perf_counter() - start)
+            seconds.append(REAL.now() - start)
             if index < _SETTLED:
                 peak = memory(most=True) / 1e6
             if index + 1 == min(_SETTLED, count):

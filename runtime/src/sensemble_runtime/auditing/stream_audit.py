@@ -118,7 +118,7 @@ def filtered(answers: Answered, calibration: TimelineCalibration, labels: Sequen
         last = np.cumsum(fresh)[one.live]
         elapsed = answers.times[one.live] - np.array(times)[last]
         found[m] = np.zeros((len(answers.times), len(labels)))
-        found[m][one.live] = own.says(elapsed[:, None], np.array(none)[last, None], np.array(each)[last])
+        found[m][one.live] = own.says(elapsed[:, None], np.array(none)[last], np.array(each)[last])
     return found
 
 

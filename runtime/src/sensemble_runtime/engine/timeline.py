@@ -32,7 +32,7 @@ number of false events an hour; that of states, to their segments.
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,8 +54,8 @@ DEFAULT = TimelineCalibration(3.2, 1.0, {}, 1.0, {"": SetThreshold(1.0, 1e-6, 0,
 
 def states(calibration: TimelineCalibration | None, labels: Sequence[str]) -> tuple[str, ...]:
     """Return the labels that are states; the others are moments."""
-    known = calibration or DEFAULT
-    return tuple(label for label in labels if known.dwell.get(label, known.usual) >= STATE)
+    dwells = _dwells(calibration or DEFAULT, labels)
+    return tuple(label for label, dwell in zip(labels, dwells, strict=True) if dwell >= STATE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,40 +87,39 @@ class Filter:
     """The probabilities of C classes and of none, from window to window of a sensor.
 
     Attributes:
-        none, each: after the newest window, and [C].
+        none, each: after the newest window, [1] and [C].
     """
 
     def __init__(self, calibration: TimelineCalibration, labels: Sequence[str]) -> None:
-        self._dwell = np.array([calibration.dwell.get(label, calibration.usual) for label in labels])
-        self._evidence = calibration.evidence
+        self._dwell, self._evidence = _dwells(calibration, labels), calibration.evidence
         self._rest = np.log(at_rest(calibration, labels))
         self._time = -math.inf
-        self.none, self.each = 1.0, np.zeros(len(labels))
+        self.none, self.each = np.ones(1), np.zeros(len(labels))
 
     def note(self, time: float, ratios: Floats) -> None:
         """Take a window: the log-likelihood ratios [C] of each class against none."""
         elapsed = time - self._time
         if elapsed > PAUSE:
-            self.none, self.each, elapsed = 1.0, np.zeros(len(self.each)), 1 / self._evidence
+            self.none, self.each, elapsed = np.ones(1), np.zeros(len(self.each)), 1 / self._evidence
         none, each = self._passed(elapsed, self.none, self.each)
         each = each * np.exp(min(1.0, self._evidence * elapsed) * np.clip(ratios, -_MOST, _MOST))
-        whole = none + float(each.sum())
+        whole = none + each.sum()
         self._time, self.none, self.each = time, none / whole, each / whole
 
-    def _passed(self, elapsed: Any, none: Any, each: Floats) -> tuple[Any, Floats]:  # noqa: ANN401 - numbers
+    def _passed(self, elapsed: float | Floats, none: Floats, each: Floats) -> tuple[Floats, Floats]:
         stay = np.exp(-elapsed / self._dwell)
         begin = 1 - np.exp(-elapsed * BEGINS)
-        leaving = ((1 - stay) * each).sum(axis=-1, keepdims=np.ndim(none) > 0)
+        leaving = ((1 - stay) * each).sum(axis=-1, keepdims=True)
         return none * (1 - begin) + leaving, each * stay + none * begin / len(self._dwell)
 
     def now(self, time: float) -> Floats:
         """Return what the windows so far say at a time (`says`)."""
         return self.says(time - self._time, self.none, self.each)
 
-    def says(self, elapsed: Any, none: Any, each: Floats) -> Floats:  # noqa: ANN401 - numbers, or [T, 1]
+    def says(self, elapsed: float | Floats, none: Floats, each: Floats) -> Floats:
         """Return the logarithms [..., C] of each class against none, over what they are without evidence.
 
-        So many seconds have passed since these probabilities.
+        The probabilities [..., 1] and [..., C] were so `elapsed` seconds, or [..., 1], ago.
         """
         none, each = self._passed(elapsed, none, each)
         return np.asarray(np.log((each + _LEAST) / (none + _LEAST)) - self._rest)
@@ -128,8 +127,11 @@ class Filter:
 
 def at_rest(calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
     """Return the odds [C] of each class against none, without evidence."""
-    dwell = np.array([calibration.dwell.get(label, calibration.usual) for label in labels])
-    return BEGINS * dwell / len(labels)
+    return BEGINS * _dwells(calibration, labels) / len(labels)
+
+
+def _dwells(calibration: TimelineCalibration, labels: Sequence[str]) -> Floats:
+    return np.array([calibration.dwell.get(label, calibration.usual) for label in labels])
 
 
 def product(

@@ -5,10 +5,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from time import perf_counter
 
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
+from sensemble_sensors.clock import REAL
 from sensemble_sensors.media.dataset import Dataset
 
 from sensemble_train.recipe.config import Config
@@ -39,11 +39,11 @@ def estimate(
 ) -> tuple[StageEstimate, ...]:
     """Run a few steps of each stage on as many examples as the largest batch has; nothing is kept."""
     took: dict[str, list[float]] = defaultdict(list)  # by stage, the seconds before each report of it
-    last = perf_counter()
+    last = REAL.now()
 
     def watch(stage: str, done: int, total: int) -> None:
         nonlocal last
-        last, before = perf_counter(), last
+        last, before = REAL.now(), last
         took[stage].append(last - before)
         progress(stage, done, total)
 

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
-from time import perf_counter
 
 import torch
 from sensemble_runtime.progress import Progress, no_progress
+from sensemble_sensors.clock import REAL
 from torch import nn
 
 from sensemble_train.data.batching import BatchOrder, seeded
@@ -69,9 +69,9 @@ def fit(objective: Objective, sources: Sequence[ClipSource], settings: Optimizat
     ]
     with StepLog(loop.folder, start, orders[0].share, world) as log:
         for step in range(start, steps):
-            began = perf_counter()
+            began = REAL.now()
             loaded = [next(stream) for stream in streams]
-            waited = perf_counter() - began
+            waited = REAL.now() - began
             _reseed(loop, step, -1)
             batch = tuple(augment(clips, model, loop.augment) for clips in loaded)
             rate = settings.rate(step, steps)

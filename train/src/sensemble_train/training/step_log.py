@@ -3,11 +3,11 @@
 import json
 import math
 from pathlib import Path
-from time import perf_counter
 from typing import Self
 
 import torch
 from sensemble_sensors import durable
+from sensemble_sensors.clock import REAL
 from torch import Tensor
 
 from sensemble_train.distributed import World
@@ -25,7 +25,7 @@ class StepLog:
 
     def __init__(self, folder: Path, step: int, share: int, world: World) -> None:
         self._examples, self._world, self._folder = share * world.size, world, folder
-        self._last = perf_counter()
+        self._last = REAL.now()
         self._steps: list[tuple[int, Tensor, float, Tensor, float, int]] = []
         self._writes = world.rank == 0
         if not self._writes:
@@ -60,7 +60,7 @@ class StepLog:
         # All ranks wait for the slowest.
         waited = world.greatest(torch.tensor(waits, device=device)).sum().item()
         skipped = world.sum(torch.tensor(bad, device=device)).tolist()
-        now = perf_counter()
+        now = REAL.now()
         took, self._last = now - self._last, now
         memory = torch.cuda.max_memory_allocated(device) / 2**30 if device.type == "cuda" else 0.0
         lines = zip(numbers, means, rates, torch.stack(norms).tolist(), skipped, strict=True)

@@ -1,5 +1,5 @@
-const VERSION = "c45803947e6d";
-const FILES = ["./","app.webmanifest","assets/browser-BvGt_LFQ.js","assets/capture-BDfHWMAO.js","assets/encode-BexTj-IL.js","assets/in_worker-DniuaJZz.js","assets/index-ZCkvedQ-.js","assets/index-nWMSSYi8.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-BSJn0Wqs.js","assets/worker-Cz4tHlF_.js","icon-192.png","icon-512.png","icon.svg"];
+const VERSION = "f5ba150f8e5a";
+const FILES = ["./","app.webmanifest","assets/browser-BvGt_LFQ.js","assets/capture-BDfHWMAO.js","assets/encode-BexTj-IL.js","assets/in_worker-DniuaJZz.js","assets/index-F5Tt5AdF.js","assets/index-nWMSSYi8.css","assets/ort-wasm-simd-threaded-DcHrbrbl.wasm.gz","assets/sql-wasm-CXIAVl5-.wasm.gz","assets/sql-wasm-browser-DTlAvlsk.js","assets/worker-Cz4tHlF_.js","icon-192.png","icon-512.png","icon.svg"];
 // The service worker: the page works without a network once it was opened with one.
 // The build fills in VERSION and FILES.
 
