@@ -3,6 +3,8 @@
 Only quick modules are imported at the top: a signal may come before the others are there.
 """
 
+import atexit
+import gc
 import logging
 import os
 import signal
@@ -43,6 +45,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command and return its exit status (see `docs/reference/output.md`)."""
     _open_closed_streams()
     _on_stop(_leave)
+    atexit.register(gc.freeze)  # at its end, Python would search all of torch for garbage, for up to a second
     from sensemble_sensors.errors import SensembleError
 
     from sensemble_apps.console.output import refused, remark, say
