@@ -1,9 +1,12 @@
 """Heartbeats of a session. Without the option, it keeps nothing."""
 
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -29,7 +32,7 @@ from sensemble_sensors.media.dataset import read_dataset
 from sensemble_sensors.media.decoding import samples
 from sensemble_sensors.supervision.events import Event
 
-from tests.waiting import wait_until
+from tests.waiting import PATIENCE, wait_until
 
 pytestmark = pytest.mark.real
 
@@ -211,17 +214,55 @@ def test_a_lock_that_is_a_pipe_is_refused(tmp_path: Path) -> None:
         Heartbeats(str(tmp_path), BUNDLE)
 
 
-def test_a_lock_that_another_process_holds_is_named_in_time(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_lock_that_another_process_holds_is_named_and_costs_no_heartbeat(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(heartbeats, "_PATIENCE", 0.1)
-    with Heartbeats(str(tmp_path), BUNDLE) as beats:
-        beats.add(said(EVERY))
-        held = lock(tmp_path / ".lock")
-    assert "another process holds it" in capsys.readouterr().err
-    with pytest.raises(InputError, match="another process holds it"):
-        Heartbeats(str(tmp_path), BUNDLE)
-    held.close()
+    (tmp_path / ".lock").touch()
+    clock, reported = VirtualClock(), list[str]()
+    monkeypatch.setattr("sensemble_apps.integrations.heartbeats.remark", reported.append)
+
+    def is_named() -> bool:
+        clock.advance(300.0)
+        return bool(reported)
+
+    with lock(tmp_path / ".lock"):
+        for _ in range(2):
+            with Heartbeats(str(tmp_path), BUNDLE, clock) as beats:
+                beats.add(said(EVERY))
+                wait_until(is_named)
+    assert "another process holds it; `fuser " in reported[0]
+    assert sum(row.answers for path in tmp_path.glob("*.parquet") for row in parsed(path.read_bytes())) == 2
+    monkeypatch.setattr(heartbeats, "DAYS", 1)
+    add(tmp_path, [replace(minute(0), hour=datetime(2099, 1, 1, tzinfo=UTC))])
+    assert [path.name for path in tmp_path.glob("*.parquet")] == ["2099-01-01.parquet"], "oldest leave"
+
+
+def test_a_second_signal_loses_no_heartbeat(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    interrupted = threading.Event()
+
+    def stop(number: int, _: object) -> None:
+        interrupted.set()
+        raise KeyboardInterrupt(number)
+
+    def write(folder: Path, rows: Sequence[Heartbeat]) -> None:
+        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        assert interrupted.wait(PATIENCE)
+        heartbeats.add_apart(folder, rows)
+
+    monkeypatch.setattr("sensemble_apps.integrations.heartbeats.add_apart", write)
+    (tmp_path / ".lock").touch()
+    before = signal.signal(signal.SIGINT, stop)
+    try:
+        with (
+            lock(tmp_path / ".lock"),
+            pytest.raises(KeyboardInterrupt),
+            Heartbeats(str(tmp_path), BUNDLE) as beats,
+        ):
+            beats.add(said(EVERY))
+    finally:
+        signal.signal(signal.SIGINT, before)
+    [path] = tmp_path.glob("*.parquet")
+    assert sum(row.answers for row in parsed(path.read_bytes())) == 1
 
 
 @pytest.mark.parametrize("size", [10, 1 << 40])  # the second never fits in memory

@@ -32,7 +32,16 @@ from sensemble_apps.console.output import remark
 from sensemble_apps.errors import InputError
 from sensemble_apps.running.outputs import machine_id
 from sensemble_apps.running.view_events import Opened, Predicted, ViewEvent
-from sensemble_apps.tables.heartbeats import CONFIDENCES, LATENCIES, Heartbeat, add, merged, schema
+from sensemble_apps.tables.heartbeats import (
+    CONFIDENCES,
+    LATENCIES,
+    Heartbeat,
+    HeldError,
+    add,
+    add_apart,
+    merged,
+    schema,
+)
 
 HOUR = 3600.0
 EVERY = 300.0  # seconds between two writes; a power cut loses what came since
@@ -171,8 +180,9 @@ class Counting:
 class Heartbeats(Counting):
     """Adds the heartbeats of a session to a folder every five minutes, and at the end of the block.
 
-    In Python: `with Heartbeats(FOLDER, bundle) as beats: beats.follow(session)`. Raises InputError if
-    the folder cannot be written.
+    In Python: `with Heartbeats(FOLDER, bundle) as beats: beats.follow(session)`. Where another process holds
+    the folder's lock, they wait, and the last ones get a file of their own. Raises InputError if the folder
+    cannot be written.
     """
 
     def __init__(self, folder: str, bundle: Bundle, clock: Clock = REAL) -> None:
@@ -180,10 +190,11 @@ class Heartbeats(Counting):
             raise InputError("--output heartbeats: give heartbeats=FOLDER")
         schema()  # a missing package is said at once, not by a thread in five minutes
         self._folder = Path(folder)
-        add(self._folder, [])
+        with suppress(HeldError):
+            add(self._folder, [])
         super().__init__(bundle, clock)
         self._waiting: list[Heartbeat] = []  # could not be written yet
-        self._over = threading.Event()
+        self._over, self._written = threading.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, name="sensemble heartbeats", daemon=True)
 
     def __enter__(self) -> Self:
@@ -192,18 +203,31 @@ class Heartbeats(Counting):
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
+        try:
+            self._written.wait()
+        except KeyboardInterrupt:  # a second Ctrl-C: the last write takes a moment
+            self._written.wait()  # a join would not wait: Python takes a thread for ended if it breaks off
+            raise
         self._thread.join()
 
     def _run(self) -> None:
         failed = False
-        while not self._clock.wait(self._over, EVERY):
-            failed = self._write(failed=failed)
-        self._write(failed=False)
+        try:
+            while not self._clock.wait(self._over, EVERY):
+                failed = self._write(failed=failed)
+            self._write(last=True)
+        finally:
+            self._written.set()
 
-    def _write(self, *, failed: bool) -> bool:
+    def _write(self, *, failed: bool = False, last: bool = False) -> bool:
         self._waiting = merged([*self._waiting, *self.taken()])
         try:
-            add(self._folder, self._waiting)
+            try:
+                add(self._folder, self._waiting)
+            except HeldError:
+                if not last:
+                    raise
+                add_apart(self._folder, self._waiting)
         except (InputError, OSError) as error:
             if not failed:
                 remark(f"sensemble: heartbeats are not written: {error}")

@@ -4,11 +4,12 @@ The columns of a Parquet file are those of `Heartbeat`; sums of rows are rows, s
 """
 
 import io
+import secrets
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
-from datetime import datetime
+from datetime import date, datetime
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
@@ -25,11 +26,8 @@ if TYPE_CHECKING:
 LATENCIES = tuple(float(2**power) for power in range(11))  # ms, between the 12 counts of latencies
 CONFIDENCES = 10  # counts of confidences, each a tenth wide
 _MAPS = ("faults", "without", "asleep")  # columns
-DAYS = 92  # files that a folder keeps
-_PATIENCE, _LOOK = (
-    5.0,
-    0.05,
-)  # seconds to wait for the lock, which others hold for a moment, and between tries
+DAYS = 92  # which a folder keeps
+_PATIENCE, _LOOK = 0.5, 0.02  # seconds to wait for the lock, which others hold briefly, and between tries
 _MOST = 1 << 26  # bytes of a file that are read; one of a day has thousands
 
 
@@ -151,12 +149,16 @@ def parsed(data: bytes) -> list[Heartbeat]:
     return [Heartbeat(**row | {name: dict(row[name]) for name in _MAPS}) for row in table.to_pylist()]
 
 
+class HeldError(InputError):
+    """Another process holds the lock of a folder of heartbeats."""
+
+
 def add(folder: Path, rows: list[Heartbeat], clock: Clock = REAL) -> None:
     """Move rows into the files of their days in a folder, of which the oldest are removed.
 
     Any number of processes may add to one folder. A file that holds no heartbeats is set aside. Raises
     InputError and OSError, of the first day that cannot be written; `rows` then keeps those of such days.
-    InputError also if another process holds the folder's lock for 5 s.
+    HeldError if another process holds the folder's lock for half a second.
     """
     failed: InputError | OSError | None = None
     try:
@@ -164,21 +166,35 @@ def add(folder: Path, rows: list[Heartbeat], clock: Clock = REAL) -> None:
         durable.create(folder / ".lock")
         _check_file(folder / ".lock")
         with _locked(folder / ".lock", clock):
-            for day in sorted({row.hour.date() for row in rows}):
-                path, of_day = folder / f"{day}.parquet", [row for row in rows if row.hour.date() == day]
+            for day, of_day in _days(rows):
+                path = folder / f"{day}.parquet"
                 try:
                     write_heartbeats(path, merged([*_kept(path), *of_day]))
                 except (InputError, OSError) as error:
                     failed = failed or error
                 else:
                     rows[:] = [row for row in rows if row.hour.date() != day]
-            for old in sorted(folder.glob("????-??-??.parquet"))[:-DAYS]:
+            written = sorted(folder.glob("????-??-??*.parquet"))
+            kept = sorted({path.name[:10] for path in written})[-DAYS:]
+            for old in written:
                 with suppress(OSError):  # what is written is written
-                    old.unlink()
+                    if old.name[:10] not in kept:
+                        old.unlink()
         if failed:
             raise failed
     except OSError as error:
         raise refused(error) or error from error
+
+
+def add_apart(folder: Path, rows: Sequence[Heartbeat]) -> None:
+    """Write rows to new files beside those of their days, which needs no lock. Raises InputError."""
+    for day, of_day in _days(rows):
+        write_heartbeats(folder / f"{day}-{secrets.token_hex(4)}.parquet", merged(of_day))
+
+
+def _days(rows: Sequence[Heartbeat]) -> list[tuple[date, list[Heartbeat]]]:
+    days = sorted({row.hour.date() for row in rows})
+    return [(day, [row for row in rows if row.hour.date() == day]) for day in days]
 
 
 def _locked(path: Path, clock: Clock) -> IO[bytes]:
@@ -188,7 +204,7 @@ def _locked(path: Path, clock: Clock) -> IO[bytes]:
             return durable.lock(path)
         except BlockingIOError as error:
             if clock.now() >= until:
-                raise InputError(f"{path}: another process holds it; `fuser {path}` names that") from error
+                raise HeldError(f"{path}: another process holds it; `fuser {path}` names that") from error
         sleep(clock, _LOOK)
 
 
