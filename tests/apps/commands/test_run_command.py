@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from statistics import fmean
@@ -21,6 +22,7 @@ from sensemble_runtime import Bundle, Policy, subsets
 from sensemble_runtime.bundle.head import Familiarity, save_head
 from sensemble_runtime.bundle.manifest_file import write_manifest
 from sensemble_runtime.record.reader import read_runs
+from sensemble_runtime.record.writer import RecordWriter
 
 from tests.apps.conftest import Sensemble, Started
 from tests.runtime.manifests import entry
@@ -211,8 +213,23 @@ def test_a_signal_between_the_freeing_of_a_lock_and_the_wait_is_one_as_any_other
     os.close(theirs)
     assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
     assert "sensemble: " not in stopped.stderr
-    if wait:  # the first is of a thread that starts, when there may be no session to close
-        assert read_runs(tmp_path / "record.sqlite")[0].ended is not None
+    assert read_runs(tmp_path / "record.sqlite")[0].ended is not None
+
+
+def test_a_signal_while_a_session_is_made_ends_its_record_as_complete(
+    here: Sensemble, bundle_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def begin(*arguments: object, made: Callable[..., int] = RecordWriter.begin) -> int:
+        run = made(*arguments)
+        signal.raise_signal(signal.SIGTERM)
+        return run
+
+    monkeypatch.setattr(RecordWriter, "begin", begin)
+    captions, record = tmp_path / "captions.txt", tmp_path / "record.sqlite"
+    captions.write_text("one person\n", encoding="utf-8")
+    stopped = here("run", bundle_folder, "--captions", captions, "--record", record)
+    assert stopped.returncode == 128 + signal.SIGTERM, stopped.stderr
+    assert read_runs(record)[0].ended is not None
 
 
 def test_a_reader_that_has_enough_ends_it_quietly(bundle_folder: Path, dataset_folder: Path) -> None:

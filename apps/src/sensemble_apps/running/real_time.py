@@ -1,5 +1,7 @@
 """Run a session in real time: on devices, on a media file, on a recording or on a replay of a dataset."""
 
+import signal
+import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field, replace
@@ -36,6 +38,8 @@ from sensemble_apps.errors import InputError
 from sensemble_apps.running.inputs import player_of
 from sensemble_apps.running.view_events import Opened, ViewEvents, view_event
 
+_STOPS = signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGALRM  # the last is a late one of the others
+
 Schedule = Sequence[Subset]
 """The modalities that are plugged in, in each part of the stream; all parts are equally long."""
 
@@ -61,16 +65,11 @@ def opened(
     bundle: Bundle, options: Options, health: Thresholds | None = None, *, lasting: bool = False
 ) -> Iterator[Session]:
     """Open a session, close it at the end, and remark how much of its stream was not shown."""
-    session = Session(bundle, health=health, lasting=lasting, **vars(options))
-    try:
+    with ExitStack() as stack:
+        with _signals_held():  # or a run would be in the record that nobody ends
+            session = Session(bundle, health=health, lasting=lasting, **vars(options))
+            stack.callback(_end, session)
         yield session
-    finally:
-        try:
-            _close(session)
-        finally:
-            missed = session.missed + session.missed_events
-            if missed:
-                remark(f"sensemble: {missed} predictions and events came too fast to be shown")
 
 
 def devices(
@@ -218,6 +217,33 @@ def _to_its_end(session: Session) -> Iterator[Prediction | Event]:
     yield from session.stream()
     _close(session)
     yield from session.stream()
+
+
+@contextmanager
+def _signals_held() -> Iterator[None]:
+    """Let a signal that comes in the block act after it."""
+    held: list[int] = []
+    handlers = {number: handler for number in _STOPS if callable(handler := signal.getsignal(number))}
+    if threading.current_thread() is not threading.main_thread():  # which alone they meet
+        handlers = {}
+    try:
+        for number in handlers:
+            signal.signal(number, lambda number, _: held.append(number))
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)
+        if held:
+            signal.raise_signal(held[0])
+
+
+def _end(session: Session) -> None:
+    try:
+        _close(session)
+    finally:
+        missed = session.missed + session.missed_events
+        if missed:
+            remark(f"sensemble: {missed} predictions and events came too fast to be shown")
 
 
 def _close(session: Session) -> None:
