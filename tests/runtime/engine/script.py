@@ -504,7 +504,7 @@ def timed(usual: float) -> list[dict[str, Any]]:
         ratios = {m: against_none(evidence[m])[0] for m in sensors}
         truths = {m: float(honest(lies, m, None)) for m in sensors}
         happened = [*timeline.pass_to(now), *timeline.note(now, ratios, truths, sensors, near, fresh)]
-        said = [[one.kind, one.label, one.began, one.ended, one.confidence] for one in happened]
+        said = [[one.kind, one.label, one.began, one.ended, round(one.confidence, 6)] for one in happened]
         given = {
             m: {
                 "classes": one.classes[0].tolist(),
@@ -513,7 +513,8 @@ def timed(usual: float) -> list[dict[str, Any]]:
             for m, one in evidence.items()
         }
         step = {"at": now, "evidence": given, "fresh": fresh, "lies": lies, "sensors": sensors, "near": near}
-        steps.append({**step, "ratios": [own.tolist() for own in ratios.values()], "happened": said})
+        weighed = [np.round(own, 6).tolist() for own in ratios.values()]  # processors differ in the last bits
+        steps.append({**step, "ratios": weighed, "happened": said})
     return [{"calibration": encode(calibration)}, *steps]
 
 
