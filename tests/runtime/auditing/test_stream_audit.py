@@ -261,6 +261,29 @@ def test_a_sensor_that_says_other_things_at_other_times_takes_nothing_from_anoth
     assert both.found >= alone.found > 0.9
 
 
+def test_while_captions_are_silent_a_camera_tells_no_more_than_alone() -> None:
+    """They spoke against each false word of four minutes; then a camera told 27 an hour in their silence."""
+    rng, alone, both = np.random.default_rng(7), ("video",), ("text", "video")
+
+    def streams(length: int, *, is_heard: bool) -> dict[Subset, list[Answered]]:
+        words = {at: LABELS[at % 2] for at in range(40, length - 60, 61)}
+        shown = stretch(words, length, rng, 0.01)
+        seen = shown.said["audio"]
+        live = (seen.ratios.max(axis=1) > 0) & is_heard
+        text = replace(witness(np.full_like(seen.ratios, -1.5)), live=live)
+        said = {"text": text, "video": seen}
+        return {alone: [replace(shown, said={"video": seen})], both: [replace(shown, said=said)]}
+
+    short = streams(960, is_heard=True)
+    fitted = fit_timeline(short, short[alone][0].spans, LABELS)
+    assert fitted is not None
+    hour = streams(14400, is_heard=False)
+    together = score(hour[both], fitted, LABELS, "text+video")
+    assert together.false <= score(hour[alone], fitted, LABELS, "video").false
+    assert together.found is not None
+    assert together.found > 0.9
+
+
 def test_a_bundle_without_a_timeline_is_not_audited(bundle: Bundle, stream: Stream) -> None:
     with pytest.raises(BadDataError, match="no streams of the split calibrate"):
         audit_streams(bundle, [stream])

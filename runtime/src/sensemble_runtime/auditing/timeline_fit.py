@@ -45,6 +45,7 @@ _SPANS = 5  # spans of a class that say how long it lasts
 _SHORTEST = 0.1  # seconds
 _LOWEST, _STEP = -5.0, 0.1  # of the thresholds that are tried; of states, a fifth of them tells as much
 
+_MOSTLY = 0.5  # of the time
 _TAIL = 3  # false events whose log-odds say how rare higher ones are
 _SAFE, _FEW = -1.0, 1 / 15  # the lowest threshold by so few hours; one lower for each e times as many
 
@@ -97,21 +98,29 @@ def _fitted(
 ) -> SetThreshold:
     """Return the weights of a set's sensors and its threshold: one weight after the other, while it pays.
 
-    It begins with the best of the sets without one of its sensors, so that this one finds no less.
+    It begins with the best of the sets without one of its sensors, so that this one finds no less. While
+    sensors are silent, as captions are mostly, the others speak alone: they keep their weights, and a
+    threshold that is no lower.
     """
+    every = dict.fromkeys(subset, 1.0)
+    if len(subset) == 1:
+        return _threshold(streams, every, calibration, labels, lasting)[1]
+    silent = [m for m in subset if np.mean([one.said[m].live.mean() for one, _ in streams]) < _MOSTLY]
+    others = smaller.get(subsets.name(tuple(m for m in subset if m not in silent)))
+    lowest, free = (_LOWEST, list(subset)) if others is None else (others.threshold, silent)
 
     def tried(weights: Mapping[str, float]) -> tuple[float, SetThreshold]:
-        return _threshold(streams, weights, calibration, labels, lasting)
+        return _threshold(streams, weights, calibration, labels, lasting, lowest)
 
-    starts = [dict.fromkeys(subset, 1.0)]
-    for left_out in subset if len(subset) > 1 else ():
-        rest = smaller.get(subsets.name(tuple(m for m in subset if m != left_out)))
+    starts = [every if others is None else every | (others.weights or {})]
+    for left_out in free:
+        rest = others or smaller.get(subsets.name(tuple(m for m in subset if m != left_out)))
         if rest is not None and rest.weights is not None:
-            starts.append({**rest.weights, left_out: 0.0})
+            starts.append(dict.fromkeys(subset, 0.0) | rest.weights)
     best, before = max(map(tried, starts), key=lambda one: one[0]), None
-    while before is not best and len(subset) > 1:  # of a lone one, only the threshold would change
+    while before is not best:
         before = best
-        for m, weight in product(subset, WEIGHTS):
+        for m, weight in product(free, WEIGHTS):
             weights = {**(best[1].weights or {}), m: weight}
             if weights != best[1].weights and max(weights.values()) == 1:  # the threshold has its own scale
                 other = tried(weights)
@@ -125,8 +134,9 @@ def _threshold(
     calibration: TimelineCalibration,
     labels: Sequence[str],
     lasting: Collection[str],
+    lowest: float = _LOWEST,
 ) -> tuple[float, SetThreshold]:
-    """Return the score of a set, the share found or the F1 of states, and its threshold."""
+    """Return the score of a set, its share found or F1 of states, and its threshold, `lowest` at least."""
     log_odds = [odds(one, says, calibration, labels, weights) for one, says in streams]
     hours = sum(one.hours for one, _ in streams)
     allowed = max(calibration.asked * hours, poisson_bound(0)) * (1 + 1e-9)
@@ -150,7 +160,7 @@ def _threshold(
             break
     if not lasting:
         rare = tail / false * math.log(max(false / (calibration.asked * hours), 1)) if false else 0.0
-        safe = max(threshold + rare, _SAFE - math.log(hours / _FEW))
+        safe = max(threshold + rare, _SAFE - math.log(hours / _FEW), lowest)
         kept = [one for one in kept if one[1] >= safe - 1e-9] or [
             (0.0, min(safe, 30.0), Counts(counts.spans, 0, 0, 0, hours, ()))
         ]
