@@ -3,7 +3,7 @@
     uv run python apps/benchmarks/field.py DATA RUNS [SET ...]
 
 DATA has a folder for each set, by default all those of `SETS` that are there: `digits` (a link to what
-`sensemble data digits` prints), `things` (`things.py`), `har` (GeoTecINIT's sp-sw-har-dataset), `hapt` and
+`sensemble data build` prints), `things` (`things.py`), `har` (GeoTecINIT's sp-sw-har-dataset), `hapt` and
 `long` (`hapt.py PACKAGE OUT`, `hapt.py PACKAGE OUT 256 1`), `avm` (`avmnist.py`). In RUNS/SET, the default
 recipe is trained, exported for ExecuTorch and audited, unless it is there already. A set takes three to eight
 minutes of processor time.

@@ -37,6 +37,20 @@ def test_a_rewritten_encoder_is_the_same_function(modality: str) -> None:
     assert all(torch.equal(value, before[name]) for name, value in encoder.state_dict().items())
 
 
+def test_a_rewritten_encoder_of_places_is_the_same_function() -> None:
+    """Its weights are copied for each size: a weight of two quantized layers would stay float."""
+    torch.manual_seed(0)
+    spec = InputSpec("video", "uint8", (1, 2, 48, 32, 3), 2.0, 1.0, 0.5, 2.0)
+    config = EncoderConfig(width=32, depth=1, heads=2, embedding=16, places=True)
+    encoder = KINDS["frames"].encoder(spec, config)
+    rows = torch.randint(0, 256, (8, *spec.shape[1:]), dtype=torch.uint8)
+    encoder.train()(rows)  # statistics of batches that are not those at the start
+    rewritten = lowerable(encoder.eval(), int8=False)
+    with torch.no_grad():
+        found = torch.cat([rewritten(row) for row in rows.split(1)])
+        torch.testing.assert_close(found, encoder(rows), atol=1e-5, rtol=1e-4)
+
+
 @pytest.mark.parametrize("modality", SPECS)
 def test_a_centred_encoder_is_the_same_function_and_int8_keeps_more_of_it(modality: str) -> None:
     from sensemble_export.lowering.to_executorch import quantize  # takes seconds
