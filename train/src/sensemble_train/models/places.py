@@ -11,7 +11,7 @@ from sensemble_train.half import half
 from sensemble_train.models.encoders import Encoder, EncoderConfig, scaled
 
 SIZES = 1.5, 1.25, 1.0, 0.75, 0.5
-"""How large a picture is read; a thing of any size is then near one that was learned."""
+"""Scales at which a picture is read, so that a thing of any size is near one that was learned."""
 _LEARNED = 1.0, 0.5
 _MIXED = 3  # channels beside the light: what colours and frames differ by
 _FAINT = 0.01  # variance, relative to the picture's, that local contrast leaves as it is
@@ -107,8 +107,6 @@ def _sized(pictures: Tensor, size: float) -> Tensor:
     """Return pictures [B, C, H, W] `size` times as large."""
     if size == 1:
         return pictures
-    if size == 1 / 2:
-        return functional.avg_pool2d(pictures, 2)
     sides = [round(size * side) for side in pictures.shape[2:]]
     return functional.interpolate(pictures, sides, mode="bilinear")
 
