@@ -45,7 +45,7 @@ from sensemble_sensors.sensor import Sample
 from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_sensors.strict_json import decode, encode
 from sensemble_train.models.tokenizer import train_tokenizer
-from sensemble_train.recipe.instant import Instant, Unlike
+from sensemble_train.recipe.instant import HeldOutAnswers, Instant
 from sensemble_train.recipe.linear import fit_familiarity, fit_linear
 from tokenizers import Tokenizer
 
@@ -453,7 +453,7 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
     likeness: dict[str, NDArray[np.float32]] = {}
     slopes, limits, place = np.zeros((len(_FEATURES), size), np.float32), dict[str, float](), 0
     alike: Any = [SimpleNamespace(group=str(number)) for number in range(len(strange)) for _ in range(2)]
-    unlike = Unlike(alike, len(labels))
+    unlike = HeldOutAnswers(alike, len(labels))
     for row, (modality, count) in enumerate(_FEATURES.items()):
         rows = [take["windows"].get(modality, []) for take in takes]
         there = present[modality] = np.array([bool(own) for own in rows]).repeat(2)

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
-from sensemble_runtime.auditing.answers import Said, Sessions, plain
+from sensemble_runtime.auditing.answers import EvidenceByModality, SimulatedSessions, plain
 from sensemble_runtime.auditing.calibration import fit_temperature
 from sensemble_runtime.auditing.intervals import group_codes
 from sensemble_runtime.auditing.reliability import Outcomes, outcomes
@@ -41,7 +41,7 @@ RIVAL = 0.9
 class World:
     """Evidence and logits [N, C] by modality, whether it is there, truth and groups [N]."""
 
-    said: Said
+    evidence: EvidenceByModality
     logits: Rows
     present: Marks
     truth: NDArray[np.int64]
@@ -50,14 +50,14 @@ class World:
     @property
     def usable(self) -> Marks:
         """The modalities that are present and familiar."""
-        return {m: self.said[m].usable(there) for m, there in self.present.items()}
+        return {m: self.evidence[m].usable(there) for m, there in self.present.items()}
 
     def take(self, rows: NDArray[np.integer] | NDArray[np.bool_]) -> "World":
         """Return some examples, in this order."""
-        said = {m: one.take(rows) for m, one in self.said.items()}
+        evidence = {m: one.take(rows) for m, one in self.evidence.items()}
         logits = {m: own[rows] for m, own in self.logits.items()}
         present = {m: x[rows] for m, x in self.present.items()}
-        return World(said, logits, present, self.truth[rows], self.groups[rows])
+        return World(evidence, logits, present, self.truth[rows], self.groups[rows])
 
     def lied(self, liar: str) -> "World":
         """Return the same where a sensor shows windows of other classes of other people."""
@@ -65,10 +65,10 @@ class World:
         for i, label in enumerate(self.truth):
             place[i] = draw.choice(np.flatnonzero((self.truth != label) & (self.groups != self.groups[i])))
         shown = self.take(place)
-        said = {**self.said, liar: shown.said[liar]}
+        evidence = {**self.evidence, liar: shown.evidence[liar]}
         logits = {**self.logits, liar: shown.logits[liar]}
         present = {**self.present, liar: shown.present[liar]}
-        return World(said, logits, present, self.truth, self.groups)
+        return World(evidence, logits, present, self.truth, self.groups)
 
 
 def world(bundle: Bundle, examples: Sequence[Example]) -> World:
@@ -80,11 +80,11 @@ def world(bundle: Bundle, examples: Sequence[Example]) -> World:
         for place in np.flatnonzero(present[modality]):
             window = kind_of(spec).window(examples[int(place)], spec)
             embeddings[modality][place] = bundle.encode(modality, window)
-    said = {m: classifier.evidence(m, own) for m, own in embeddings.items()}
+    evidence = {m: classifier.evidence(m, own) for m, own in embeddings.items()}
     logits = {m: bundle.head.logits(own) for m, own in embeddings.items()}
     truth = np.array([bundle.manifest.labels.index(example.labels[0]) for example in examples])
     groups = group_codes([example.group for example in examples])
-    return World(said, logits, present, truth, groups)
+    return World(evidence, logits, present, truth, groups)
 
 
 def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArray[np.int64]]:
@@ -94,7 +94,9 @@ def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArra
     given = []
     for chunk in chunks:
         some = seen.take(chunk)
-        given.append(Sessions([subset], bundle.classifier).answers(some.said, some.present)[subset])
+        given.append(
+            SimulatedSessions([subset], bundle.classifier).answers(some.evidence, some.present)[subset]
+        )
     parts = [(one.probabilities[SCENES:], one.doubts[SCENES:]) for one in given]
     chances, doubts = (np.concatenate(part) for part in zip(*parts, strict=True))
     truth = np.concatenate([seen.truth[chunk][SCENES:] for chunk in chunks])
@@ -104,7 +106,7 @@ def later(bundle: Bundle, subset: Subset, seen: World) -> tuple[Outcomes, NDArra
 def first(bundle: Bundle, subset: Subset, seen: World) -> Outcomes:
     """Return the outcomes of the first answers of sessions."""
     rule = bundle.classifier.redundancy, bundle.classifier.task, bundle.classifier.threshold
-    given = answer(seen.said, seen.present, subset, *rule)
+    given = answer(seen.evidence, seen.present, subset, *rule)
     return outcomes(given, seen.truth, "multi-class")
 
 
@@ -145,12 +147,12 @@ def sureness(bundle: Bundle, known: World, new: World) -> Table:
 def lost_by_agreement(bundle: Bundle, new: World) -> tuple[int, int]:
     """Return in how many cases an agreeing sensor made an answer less sure, and of how many."""
     redundancy, every = bundle.classifier.redundancy, measured(bundle.modalities)
-    found = plain(new.said, every, redundancy, "multi-class")
+    found = plain(new.evidence, every, redundancy, "multi-class")
     lost = cases = 0
     for subset, more in found.items():
         for added in subset if len(subset) > 1 else ():
             less = found[tuple(m for m in subset if m != added)]
-            agrees = new.said[added].classes.argmax(axis=1) == less.argmax(axis=1)
+            agrees = new.evidence[added].classes.argmax(axis=1) == less.argmax(axis=1)
             lost += int((agrees & (more.max(axis=1) < less.max(axis=1) - 1e-9)).sum())
             cases += int(agrees.sum())
     return lost, cases
@@ -163,11 +165,11 @@ def noises(bundle: Bundle) -> Table:
 
     def row(modality: str, kind: str, windows: Sequence[Input]) -> None:
         rows = np.stack([bundle.encode(modality, window) for window in windows])
-        said, known = bundle.classifier.evidence(modality, rows), bundle.classifier
+        evidence, known = bundle.classifier.evidence(modality, rows), bundle.classifier
         there = {modality: np.ones(len(rows), bool)}
         rule = known.redundancy, known.task, known.threshold
-        found = answer({modality: said}, there, (modality,), *rule)
-        familiar = said.usable(there[modality]).mean()
+        found = answer({modality: evidence}, there, (modality,), *rule)
+        familiar = evidence.usable(there[modality]).mean()
         shares = familiar, (found.doubts == SURE).mean(), found.probabilities.max()
         table.add_row(modality, kind, *(f"{100 * share:.0f}" for share in shares))
 

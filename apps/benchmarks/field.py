@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from field_rivals import Said, late_fusion, plain
+from field_rivals import Predictions, late_fusion, plain
 from numpy.typing import NDArray
 from sensemble_apps.console.progress import stages
 from sensemble_export import export_run
@@ -41,7 +41,7 @@ from sensemble_sensors.media.dataset import Dataset
 from sensemble_train import Config, derived
 from sensemble_train.data.trainable import most_labelled
 from sensemble_train.models.infer_spec import installed
-from sensemble_train.recipe.job import Cell
+from sensemble_train.recipe.job import SubsetJob
 from sensemble_train.recipe.recipe import Recipe
 
 SETS = "digits", "things", "har", "hapt", "avm", "long"
@@ -175,8 +175,10 @@ def row(data: Path, run: Path, before: dict[str, Any] | None) -> dict[str, Any]:
             if one.subset == max(result.subsets, key=lambda each: each.count("+"))
         },
         "rivals": {
-            title: compared(ours, judged({key: rows[places] for key, rows in said.items()}, truth), groups)
-            for title, said in rivals.items()
+            title: compared(
+                ours, judged({key: rows[places] for key, rows in predictions.items()}, truth), groups
+            )
+            for title, predictions in rivals.items()
         },
         "outcomes": ours.packed(),
     }
@@ -186,9 +188,9 @@ def row(data: Path, run: Path, before: dict[str, Any] | None) -> dict[str, Any]:
     return made
 
 
-def ship(data: Path, dataset: Dataset, run: Path) -> Said:
+def ship(data: Path, dataset: Dataset, run: Path) -> Predictions:
     """Do what `sensemble demo` does, without what it only shows; return what late fusion says of `eval`."""
-    said = run / "late_fusion.npz"
+    predictions = run / "late_fusion.npz"
     trained = most_labelled(dataset)
     run.mkdir(parents=True, exist_ok=True)
     if not (commit := run / "commit").exists():
@@ -197,9 +199,9 @@ def ship(data: Path, dataset: Dataset, run: Path) -> Said:
             subprocess.run(command, cwd=HERE, capture_output=True, text=True, check=True).stdout
         )
     with stages() as advance:
-        if not said.exists():
+        if not predictions.exists():
             config = Config(str(data.resolve()), (subsets.name(trained),), 0, encoders=installed(dataset))
-            rows = {"subset": Cell.subset, "late_fusion": late_fusion(partial(save, path=said))}
+            rows = {"subset": SubsetJob.subset, "late_fusion": late_fusion(partial(save, path=predictions))}
             Recipe(derived(config, dataset), rows).run(run, advance, dataset)
         if not (run / "bundle").exists():
             export_run(run, "subset", trained, progress=advance)
@@ -207,7 +209,7 @@ def ship(data: Path, dataset: Dataset, run: Path) -> Said:
             bundle, backgrounds = Bundle.open(run / "bundle"), dataset.background("eval")
             record, progress = run / "audit.sqlite", partial(advance, "audit")
             audit(bundle, data, record=record, unknown=backgrounds, progress=progress)
-    return dict(np.load(said))
+    return dict(np.load(predictions))
 
 
 def pooled(result: AuditResult) -> dict[str, float]:
@@ -220,8 +222,8 @@ def pooled(result: AuditResult) -> dict[str, float]:
     return {key: round(100 * value, 2) for key, value in shares.items()}
 
 
-def save(said: Said, path: Path) -> None:
-    np.savez(path, allow_pickle=False, **said)
+def save(predictions: Predictions, path: Path) -> None:
+    np.savez(path, allow_pickle=False, **predictions)
 
 
 def outcomes(result: AuditResult) -> Outcomes:
@@ -239,10 +241,10 @@ def outcomes(result: AuditResult) -> Outcomes:
     )
 
 
-def judged(said: Said, truth: NDArray[np.integer]) -> Outcomes:
+def judged(predictions: Predictions, truth: NDArray[np.integer]) -> Outcomes:
     return Outcomes(
-        {name: rows >= 0 for name, rows in said.items()},
-        {name: rows == truth for name, rows in said.items()},
+        {name: rows >= 0 for name, rows in predictions.items()},
+        {name: rows == truth for name, rows in predictions.items()},
         {},
     )
 
@@ -271,8 +273,10 @@ def page(field: Mapping[str, Any]) -> list[str]:
 
 def table(name: str, made: Mapping[str, Any]) -> list[str]:
     keys, near = [*made["shares"]], [*made["near"]]
-    said = f"Commit {made['commit']}, {made['date']}, {made['examples']} examples of {made['groups']} groups."
-    lines = ["", f"## {name}", "", said, ""]
+    predictions = (
+        f"Commit {made['commit']}, {made['date']}, {made['examples']} examples of {made['groups']} groups."
+    )
+    lines = ["", f"## {name}", "", predictions, ""]
     lines.append(line("", *keys, *(f"sure of {one}" for one in near)))
     lines.append(line(*["---"] * (1 + len(keys) + len(near))))
     unknown = [f"{100 * made['near'][one]:.1f}" for one in near]

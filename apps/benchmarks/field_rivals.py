@@ -18,28 +18,28 @@ from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.model import Model
 from sensemble_train.models.pretrained.sources import NAMES
 from sensemble_train.recipe.evaluate import embed
-from sensemble_train.recipe.instant import Frozen
-from sensemble_train.recipe.job import Cell
+from sensemble_train.recipe.instant import FrozenEncoders
+from sensemble_train.recipe.job import SubsetJob
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 Floats = NDArray[np.floating]
 Codes = NDArray[np.integer]
-Said = dict[str, Codes]
+Predictions = dict[str, Codes]
 """By set of sensors, the class that is said of each example of `eval`, [N]; -1 where it lacks a sensor."""
 
 STRENGTHS = (1e-4, 1e-3, 1e-2, 1e-1, 1.0, 10.0)  # inverse regularization, as long as `calibrate` gains
 EXPONENTS = (0.0, 0.5, 1.0)  # of the prior, for each sensor after the first
 
 
-def late_fusion(save: Callable[[Said], None]) -> Callable[[Cell], Model]:
+def late_fusion(save: Callable[[Predictions], None]) -> Callable[[SubsetJob], Model]:
     """Return a row of the matrix, late fusion, that gives what it says of `eval` to `save`.
 
     Every sensor with labels has a specialist: one that a specialist of pictures reads is a rival by luck.
     """
 
-    def row(cell: Cell) -> Model:
+    def row(cell: SubsetJob) -> Model:
         labelled = [m for m, there in cell.embedded.present.items() if there.any()]
         model = cell.fused({m: cell.specialist(m) for m in labelled})
         (clips,) = embed(cell.sources["eval"], cell.job.loop("late fusion"), model)
@@ -49,13 +49,13 @@ def late_fusion(save: Callable[[Said], None]) -> Callable[[Cell], Model]:
         with torch.no_grad():
             logits = model.answers(pooled, torch.tensor([len(some) for some in sets]).view(-1, 1, 1))
         present = {m: clips.present[m].numpy() for m in names}
-        save(_said(dict(zip(sets, logits.numpy(), strict=True)), present))
+        save(_predictions(dict(zip(sets, logits.numpy(), strict=True)), present))
         return model
 
     return row
 
 
-def plain(dataset: Dataset, specs: Mapping[str, InputSpec], labels: Sequence[str]) -> Said:
+def plain(dataset: Dataset, specs: Mapping[str, InputSpec], labels: Sequence[str]) -> Predictions:
     """Return what a logistic regression for each sensor says, opinions multiplied.
 
     It reads features of frozen pretrained encoders, or MiniRocket's of series. Regularization and
@@ -86,7 +86,7 @@ def plain(dataset: Dataset, specs: Mapping[str, InputSpec], labels: Sequence[str
 
     found = multiplied(logs, min(EXPONENTS, key=loss))
     ends = {m: has[len(truth) :] for m, has in present.items()}
-    return _said({some: rows[len(truth) :] for some, rows in found.items()}, ends)
+    return _predictions({some: rows[len(truth) :] for some, rows in found.items()}, ends)
 
 
 def _opinions(rows: Floats, truth: Codes, known: Codes, choose: Codes, classes: int) -> tuple[Floats, Floats]:
@@ -121,7 +121,7 @@ def _features(m: str, spec: InputSpec, examples: Sequence[Example], known: int) 
     """Return features [N, F] of one modality; the first `known` examples are those to learn from."""
     if spec.kind != "series":
         source = next(name for name, one in NAMES.items() if one.kind == spec.kind)
-        _, found = Frozen({m: source}, {m: spec}).read(examples, no_progress)
+        _, found = FrozenEncoders({m: source}, {m: spec}).read(examples, no_progress)
         return found[m][:, 0].numpy()
     kind = kind_of(spec)
     windows = np.stack([np.asarray(kind.window(example, spec))[0] for example in examples])
@@ -144,7 +144,9 @@ def _features(m: str, spec: InputSpec, examples: Sequence[Example], known: int) 
         return np.concatenate([rows["known"], rows["asked"]])
 
 
-def _said(logits: Mapping[subsets.Subset, Floats], present: Mapping[str, NDArray[np.bool_]]) -> Said:
+def _predictions(
+    logits: Mapping[subsets.Subset, Floats], present: Mapping[str, NDArray[np.bool_]]
+) -> Predictions:
     return {
         subsets.name(some): np.where(np.all([present[m] for m in some], axis=0), rows.argmax(axis=1), -1)
         for some, rows in logits.items()

@@ -157,15 +157,15 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
             usable = {m: there[old] for m, there in every.usable.items()}
             logits = {m: rows[old] for m, rows in every.logits.items()}
             fitted = calibrate(logits, usable, every.truth[old], task, every.groups[old])
-            said = {
+            evidence = {
                 m: replace(
-                    every.said[m], classes=calibrated(rows, fitted[m].temperature, fitted[m].power, task)
+                    every.evidence[m], classes=calibrated(rows, fitted[m].temperature, fitted[m].power, task)
                 )
                 for m, rows in every.logits.items()
             }
-            anew = replace(every, said=said)
+            anew = replace(every, evidence=evidence)
             own, new = anew.take(old), anew.take(~old)
-            redundancy = fit_redundancy(own.said, own.usable, own.truth, task)
+            redundancy = fit_redundancy(own.evidence, own.usable, own.truth, task)
             asked: list[Drawn] = []
 
             def note(*given: Floats | float, asked: list[Drawn] = asked) -> float:
@@ -173,7 +173,7 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
                 return 0.0
 
             with patch.object(calibration, "least_threshold", note):
-                calibration.fit_threshold(own.said, own.present, own.truth, task, own.groups, redundancy)
+                calibration.fit_threshold(own.evidence, own.present, own.truth, task, own.groups, redundancy)
             thresholds = {
                 one: max(calibration.MAJORITY, *(way(*each, RISK) for each in asked))
                 for one, way in WAYS.items()
@@ -182,12 +182,14 @@ def redivided(bundle: Bundle, every: World) -> Iterator[Table]:
                 way = WAYS["worst seen" if one == APART else "bound 1"]
                 thresholds[one] = max(calibration.MAJORITY, *(way(*each, RISK) for each in apart(asked)))
             lies = [
-                outcomes(answer(lied.said, lied.present, sets[-1], redundancy, task, 0.0), new.truth, task)
+                outcomes(
+                    answer(lied.evidence, lied.present, sets[-1], redundancy, task, 0.0), new.truth, task
+                )
                 for lied in map(new.lied, bundle.modalities)
             ]
             for subset in sets:
                 found = outcomes(
-                    answer(new.said, new.present, subset, redundancy, task, 0.0), new.truth, task
+                    answer(new.evidence, new.present, subset, redundancy, task, 0.0), new.truth, task
                 )
                 for one, threshold in thresholds.items():
                     sure = found.sure & (found.confidences >= threshold)

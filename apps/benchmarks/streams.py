@@ -173,7 +173,7 @@ def heard_by(
     """Return what a live set hears of a stream."""
     hours = seconds(stream, {}) / 3600
     found = answered(bundle.classifier, bundle.specs, windows, subset, stream.spans, hours)
-    ratios = np.sum([np.where(one.live[:, None], one.ratios, 0) for one in found.said.values()], axis=0)
+    ratios = np.sum([np.where(one.live[:, None], one.ratios, 0) for one in found.witnesses.values()], axis=0)
     shares = np.exp(ratios - ratios.max(axis=1, keepdims=True))
     known = ratios.max(axis=1) + np.log(shares.mean(axis=1))
     return Heard(found.times, shares / shares.sum(axis=1, keepdims=True), known, found.spans, hours)

@@ -24,13 +24,13 @@ from sensemble_runtime.progress import Progress, no_progress
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from sensemble_train.recipe.instant import Frozen, Instant
+from sensemble_train.recipe.instant import FrozenEncoders, Instant
 from torch import Tensor
 
 from sensemble_export.bundle.write import Origin, place, staged_store
 from sensemble_export.lowering.targets import Job
 from sensemble_export.measuring.artifact_store import ArtifactStore, BuiltArtifact
-from sensemble_export.measuring.calibration import evidence
+from sensemble_export.measuring.calibration import evidence_of
 
 METHOD = "instant"  # in a bundle's provenance
 UNLEARNED = "nothing learned yet"  # the only class of encoders without a head
@@ -39,7 +39,9 @@ _NEVER = 2.0  # a threshold that no answer reaches
 _MEASURED = 8  # windows of each modality on which parity and latency are measured
 
 
-def lower_ahead(frozen: Frozen, progress: Progress = no_progress, target: str = "executorch-xnnpack") -> None:
+def lower_ahead(
+    frozen: FrozenEncoders, progress: Progress = no_progress, target: str = "executorch-xnnpack"
+) -> None:
     """Lower encoders into the user's cache, so that no later export of an instant head does."""
     model = frozen.model(frozen.specs, ("",), "multi-class")
     jobs, done = _jobs(model, [target]), count(1)
@@ -47,7 +49,7 @@ def lower_ahead(frozen: Frozen, progress: Progress = no_progress, target: str = 
     store.lower(jobs, lambda: progress(next(done), len(jobs)))
 
 
-def export_encoders(frozen: Frozen, out: Path | str, progress: Progress = no_progress) -> Manifest:
+def export_encoders(frozen: FrozenEncoders, out: Path | str, progress: Progress = no_progress) -> Manifest:
     """Export encoders for browsers into the bundle `out`; a page learns the head, here empty, from takes.
 
     `progress` is called with (steps done, steps in all), from other threads too. Raises as `export_bundle`.
@@ -106,11 +108,13 @@ def export_instant(
         if proved is not None:
             proved |= store.made
         start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, found.limits)
-        said = evidence(store, start, logits, {m: scores.numpy() for m, scores in found.likeness.items()})
-        redundancy = fit_redundancy(said, present, truth.numpy(), task)
+        evidence = evidence_of(
+            store, start, logits, {m: scores.numpy() for m, scores in found.likeness.items()}
+        )
+        redundancy = fit_redundancy(evidence, present, truth.numpy(), task)
         arguments = truth.numpy(), task, people_codes(found.people), redundancy
-        threshold, count = fit_threshold(said, present, *arguments)
-        answers = plain(said, subsets.measured(present), redundancy, task)
+        threshold, count = fit_threshold(evidence, present, *arguments)
+        answers = plain(evidence, subsets.measured(present), redundancy, task)
         scores = measure(np.stack(list(answers.values())), present, truth.numpy(), task, groups)
         store.head = replace(store.head, familiarity=found.familiarity)
         calibration = replace(start, threshold=threshold, groups=count, redundancy=redundancy)

@@ -19,7 +19,7 @@ from sensemble_apps.live_page.demonstration import demonstration
 from sensemble_apps.live_page.examples import examples_of_classes
 from sensemble_apps.live_page.session_state import SessionState, opinions
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Sessions
+from sensemble_runtime.auditing.answers import SimulatedSessions
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.engine.answer import DOUBTS
 from sensemble_runtime.engine.live_set import LiveSet, WindowEmbedding
@@ -300,7 +300,7 @@ def test_each_node_of_the_lattice_answers_as_an_audit_of_its_sensors(
     assert prediction is not None
     said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
     evidence = {one.modality: known.evidence(one.modality, one.embedding[np.newaxis]) for one in windows}
-    audited = Sessions(subsets.subsets(SENSORS), known).answers(
+    audited = SimulatedSessions(subsets.subsets(SENSORS), known).answers(
         evidence, dict.fromkeys(SENSORS, np.ones(1, bool))
     )
     assert said.keys() == {subsets.name(subset) for subset in audited}

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.real
 def watching(folder: Path, is_busy: Callable[[], bool], done: Callable[[], None]) -> Iterator[None]:
     with Capture(SPECS, None) as capture:
         capture.attach(Steady("video"))
-        watch = between_takes.Between(Recorder(capture, SPECS), folder, is_busy, lambda: False, done)
+        watch = between_takes.BetweenTakes(Recorder(capture, SPECS), folder, is_busy, lambda: False, done)
         watch.start()
         with closing(watch):
             yield

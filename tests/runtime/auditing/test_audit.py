@@ -166,7 +166,7 @@ def test_unfamiliar_windows_are_left_out_of_answers_alone(bundle: Bundle, datase
     assert found.subsets == plain.subsets, "the paper's scores pool everything"
     guessed, alone = found.answered.sets["video"], plain.answered.sets["video"]
     assert not guessed.sure.any()
-    assert guessed.said.tolist() == alone.said.tolist(), "likelier known than not: the best guess"
+    assert guessed.predicted.tolist() == alone.predicted.tolist(), "likelier known than not: the best guess"
     head = replace(bundle.head, familiarity=replace(scores, bias=np.full(3, -9.0, np.float32)))
     bundle.classifier = Classifier(head, calibration, labels, bundle.modalities)
     nothing = audit(bundle, dataset.examples)

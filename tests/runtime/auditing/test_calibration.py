@@ -172,22 +172,24 @@ def world(people: int, alike: float, seed: int = 0, each: int = 20, classes: int
     truth = random.integers(classes, size=n)
     ease = np.repeat(random.gamma(4.0, 0.5, people), each)[:, np.newaxis]
     shared = random.normal(size=(n, classes))
-    said = {}
+    evidence = {}
     for modality in ("a", "b", "c"):
         own = math.sqrt(alike) * shared + math.sqrt(1 - alike) * random.normal(size=(n, classes))
-        said[modality] = Evidence(softmax(1.3 * ease * np.eye(classes)[truth] + own, axis=1))
-    return said, truth, groups
+        evidence[modality] = Evidence(softmax(1.3 * ease * np.eye(classes)[truth] + own, axis=1))
+    return evidence, truth, groups
 
 
 def test_sensors_that_err_together_are_found_redundant() -> None:
     found = []
     for alike in (0.0, 1.0):
-        said, truth, _ = world(60, alike)
-        found.append(fit_redundancy(said, {m: np.ones(1200, bool) for m in said}, truth, "multi-class"))
+        evidence, truth, _ = world(60, alike)
+        found.append(
+            fit_redundancy(evidence, {m: np.ones(1200, bool) for m in evidence}, truth, "multi-class")
+        )
     assert found[0] <= 0.1
     assert found[1] >= 0.3
-    few = {m: own.take(np.arange(LEAST - 1)) for m, own in said.items()}
-    there = {m: np.ones(LEAST - 1, bool) for m in said}
+    few = {m: own.take(np.arange(LEAST - 1)) for m, own in evidence.items()}
+    there = {m: np.ones(LEAST - 1, bool) for m in evidence}
     assert fit_redundancy(few, there, truth[: LEAST - 1], "multi-class") == REDUNDANT
 
 
@@ -197,23 +199,25 @@ def test_a_prior_is_counted_once_where_classes_are_unequal() -> None:
     for prior in (np.array([0.7, 0.15, 0.1, 0.05]), np.full(4, 0.25)):
         truth = random.choice(4, n, p=prior)
         logs = [2 * np.eye(4)[truth] + 1.5 * random.normal(size=(n, 4)) for _ in there]
-        said = {m: Evidence(softmax(np.log(prior) + x, axis=1)) for m, x in zip(there, logs, strict=True)}
-        found = fit_prior(said, there, truth, "multi-class")
+        evidence = {m: Evidence(softmax(np.log(prior) + x, axis=1)) for m, x in zip(there, logs, strict=True)}
+        found = fit_prior(evidence, there, truth, "multi-class")
         if prior[0] > prior[1]:
             assert found is not None
             np.testing.assert_allclose(found, prior, atol=0.05)
-        assert fit_prior(said, there, np.eye(4, dtype=int)[truth], "multi-label") is None
+        assert fit_prior(evidence, there, np.eye(4, dtype=int)[truth], "multi-label") is None
 
 
 def test_the_redundancy_of_labels_that_do_not_exclude_each_other_is_the_likeliest() -> None:
-    said, truth, _ = world(20, 0.5)
-    labels, there = np.eye(5, dtype=int)[truth], {m: np.ones(len(truth), bool) for m in said}
+    evidence, truth, _ = world(20, 0.5)
+    labels, there = np.eye(5, dtype=int)[truth], {m: np.ones(len(truth), bool) for m in evidence}
 
     def cost(redundancy: float) -> float:
-        fused = plain(said, [one for one in subsets.subsets(said) if len(one) > 1], redundancy, "multi-label")
+        fused = plain(
+            evidence, [one for one in subsets.subsets(evidence) if len(one) > 1], redundancy, "multi-label"
+        )
         return float(sum(log_loss(labels.ravel(), chances.ravel()) for chances in fused.values()))
 
-    found = fit_redundancy(said, there, labels, "multi-label")
+    found = fit_redundancy(evidence, there, labels, "multi-label")
     assert found == min((step / 10 for step in range(11)), key=cost)
 
 
@@ -254,8 +258,8 @@ def test_a_new_person_gets_at_most_the_promised_share_of_sure_and_wrong_answers(
             liars = subset if len(subset) > 1 else ()
             total = 0.0
             for liar in ("", *liars):
-                said = new | ({liar: new[liar].take(others)} if liar else {})
-                fused = plain(said, [subset], 0.3, "multi-class")[subset]
+                evidence = new | ({liar: new[liar].take(others)} if liar else {})
+                fused = plain(evidence, [subset], 0.3, "multi-class")[subset]
                 bad = (fused.max(axis=1) >= threshold) & (fused.argmax(axis=1) != truth[~old])
                 total += float(bad.mean()) * (RARE if liar else 1 - RARE * len(liars))
             shares.setdefault("+".join(subset), []).append(total)
@@ -315,28 +319,28 @@ def test_one_answer_a_person_is_the_case_in_which_nobody_passes_one() -> None:
 
 
 def test_too_few_people_promise_nothing_and_get_answers() -> None:
-    said, truth, groups = world(18, 0.3)
-    there = {m: np.ones(len(truth), bool) for m in said}
-    threshold, count = fit_threshold(said, there, truth, "multi-class", groups, 0.3)
+    evidence, truth, groups = world(18, 0.3)
+    there = {m: np.ones(len(truth), bool) for m in evidence}
+    threshold, count = fit_threshold(evidence, there, truth, "multi-class", groups, 0.3)
     assert (threshold, count) == (CONFIDENT, 18)
 
 
 def test_examples_of_nobody_promise_nothing_about_people() -> None:
     """45 files without a group, or takes of one sitting, were 45 people."""
-    said, truth, groups = world(45, 0.3, each=1)
-    there = {m: np.ones(len(truth), bool) for m in said}
-    assert fit_threshold(said, there, truth, "multi-class", groups, 0.3)[1] == 45
+    evidence, truth, groups = world(45, 0.3, each=1)
+    there = {m: np.ones(len(truth), bool) for m in evidence}
+    assert fit_threshold(evidence, there, truth, "multi-class", groups, 0.3)[1] == 45
     for people, count in ((people_codes([None] * 45), 0), (people_codes(["one sitting"] * 45), 1)):
-        found = fit_threshold(said, there, truth, "multi-class", people, 0.3)
+        found = fit_threshold(evidence, there, truth, "multi-class", people, 0.3)
         assert found == (CONFIDENT, count)
     some = people_codes([f"{g}" if g < 20 else None for g in groups])
-    assert fit_threshold(said, there, truth, "multi-class", some, 0.3)[1] == 20
+    assert fit_threshold(evidence, there, truth, "multi-class", some, 0.3)[1] == 20
 
 
 def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_from_a_majority_on() -> None:
-    said, truth, groups = world(40, 0.3)
-    perfect = {m: Evidence(0.6 * np.eye(5)[truth] + 0.08) for m in said}
-    there = {m: np.ones(len(truth), bool) for m in said}
+    evidence, truth, groups = world(40, 0.3)
+    perfect = {m: Evidence(0.6 * np.eye(5)[truth] + 0.08) for m in evidence}
+    there = {m: np.ones(len(truth), bool) for m in evidence}
     fixed: tuple[Task, np.ndarray, float] = ("multi-class", groups, 0.3)
     assert fit_threshold(perfect, there, truth, *fixed) == (0.5, 40)
     said_class = np.where(np.arange(len(truth)) % 25 == 0, (truth + 1) % 5, truth)  # 4 % are wrong

@@ -183,11 +183,11 @@ def test_too_few_hours_leave_no_false_event_and_are_said() -> None:
 def test_what_lasts_is_a_state_with_segments() -> None:
     rng = np.random.default_rng(2)
     one = stretch({}, 240, rng)
-    classes, known = np.full((240, 2), 0.5), one.said["audio"].ratios[:, 0].copy()
+    classes, known = np.full((240, 2), 0.5), one.witnesses["audio"].ratios[:, 0].copy()
     classes[40:120], known[40:120] = (0.9, 0.1), 3.0
     classes[120:200], known[120:200] = (0.1, 0.9), 3.0
     spans = Span(10, 30, "one"), Span(30, 50, "two")
-    lasting = replace(one, said=says(classes, known), spans=spans)
+    lasting = replace(one, witnesses=says(classes, known), spans=spans)
     assert states(spans) == {"one", "two"}
     fitted = fit_timeline({("imu",): [lasting]}, spans, LABELS)
     assert fitted is not None
@@ -202,14 +202,14 @@ def test_states_that_are_cut_in_two_are_told_all_the_same() -> None:
     rng, streams = np.random.default_rng(3), list[Answered]()
     for _ in range(10):
         one = stretch({}, 240, rng)
-        classes, known = np.full((240, 2), 0.5), one.said["audio"].ratios[:, 0].copy()
+        classes, known = np.full((240, 2), 0.5), one.witnesses["audio"].ratios[:, 0].copy()
         for label, begin in enumerate((40, 140)):
             rows = slice(begin, begin + 80)
             flips = rng.random(80) < 0.1  # the other class for a second
             shown = np.where(np.convolve(flips, np.ones(4), "same") > 0, 1 - label, label)
             classes[rows], known[rows] = np.where(shown[:, None] == [0, 1], 0.9, 0.1), 3.0
         spans = Span(10, 30, "one"), Span(35, 55, "two")
-        streams.append(replace(one, said=says(classes, known), spans=spans))
+        streams.append(replace(one, witnesses=says(classes, known), spans=spans))
     fitted = fit_timeline({("imu",): streams}, [span for one in streams for span in one.spans], LABELS)
     assert fitted is not None
     found = score(streams, fitted, LABELS, "imu")
@@ -224,8 +224,8 @@ def test_a_sensor_that_is_fooled_for_seconds_takes_nothing_from_another() -> Non
     for _ in range(4):
         heard = stretch({at: LABELS[at % 2] for at in range(40, 3500, 61)}, 3600, rng)
         seen = stretch({at: LABELS[at % 2] for at in range(60, 3500, 47)}, 3600, rng)
-        fooled = witness(seen.said["audio"].ratios + 2)
-        both = replace(heard, said={**heard.said, "video": fooled})
+        fooled = witness(seen.witnesses["audio"].ratios + 2)
+        both = replace(heard, witnesses={**heard.witnesses, "video": fooled})
         streams.setdefault(("audio",), []).append(heard)
         streams.setdefault(("audio", "video"), []).append(both)
     spans = [span for one in streams["audio",] for span in one.spans]
@@ -247,11 +247,11 @@ def test_a_sensor_that_says_other_things_at_other_times_takes_nothing_from_anoth
         times = np.sort(np.append(heard.times, rng.uniform(0, 3600 * HOP, 400)))
         rows = np.maximum(np.searchsorted(heard.times, times, side="right") - 1, 0)
         is_caption = ~np.isin(times, heard.times)
-        ratios = heard.said["audio"].ratios[rows]
+        ratios = heard.witnesses["audio"].ratios[rows]
         text = rng.normal(-1, 2, (len(times), 2))
         said = {"audio": witness(ratios, ~is_caption), "text": witness(text, is_caption)}
         streams.setdefault(("audio",), []).append(heard)
-        streams.setdefault(("audio", "text"), []).append(replace(heard, times=times, said=said))
+        streams.setdefault(("audio", "text"), []).append(replace(heard, times=times, witnesses=said))
     spans = [span for one in streams["audio",] for span in one.spans]
     fitted = fit_timeline(streams, spans, LABELS)
     assert fitted is not None
@@ -268,11 +268,11 @@ def test_while_captions_are_silent_a_camera_tells_no_more_than_alone() -> None:
     def streams(length: int, *, is_heard: bool) -> dict[Subset, list[Answered]]:
         words = {at: LABELS[at % 2] for at in range(40, length - 60, 61)}
         shown = stretch(words, length, rng, 0.01)
-        seen = shown.said["audio"]
+        seen = shown.witnesses["audio"]
         live = (seen.ratios.max(axis=1) > 0) & is_heard
         text = replace(witness(np.full_like(seen.ratios, -1.5)), live=live)
         said = {"text": text, "video": seen}
-        return {alone: [replace(shown, said={"video": seen})], both: [replace(shown, said=said)]}
+        return {alone: [replace(shown, witnesses={"video": seen})], both: [replace(shown, witnesses=said)]}
 
     short = streams(960, is_heard=True)
     fitted = fit_timeline(short, short[alone][0].spans, LABELS)

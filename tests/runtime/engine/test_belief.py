@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sensemble_runtime.auditing.answers import Sessions, plain
+from sensemble_runtime.auditing.answers import SimulatedSessions, plain
 from sensemble_runtime.bundle.head import KNOWN, doubted
 from sensemble_runtime.bundle.manifest import Task
 from sensemble_runtime.engine.answer import DOUBTS, against_none, answer, opinion
@@ -213,7 +213,7 @@ def test_an_audit_and_a_session_give_the_same_answers(
     rows = dict(zip(SENSORS, embeddings, strict=True))
     present = {m: random.uniform(size=20) < 0.8 for m in SENSORS}
     evidence = {m: known.evidence(m, rows[m]) for m in SENSORS}
-    given = Sessions(subsets(SENSORS), known).answers(evidence, present)
+    given = SimulatedSessions(subsets(SENSORS), known).answers(evidence, present)
     alone = plain(evidence, subsets(SENSORS), redundancy, task)
     for subset, found in given.items():
         belief = Belief(subset, devices)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from sensemble_runtime.auditing.answers import Sessions
+from sensemble_runtime.auditing.answers import SimulatedSessions
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.head import Familiarity
@@ -111,7 +111,7 @@ def test_an_audit_answers_as_a_session_that_gets_its_examples_as_one_stream(
         for row, m in enumerate(MODALITIES)
     }
     present = {m: np.array([scene[row] is not None for scene in scenes]) for row, m in enumerate(MODALITIES)}
-    answers = Sessions([MODALITIES], classifier).answers(evidence, present)[MODALITIES]
+    answers = SimulatedSessions([MODALITIES], classifier).answers(evidence, present)[MODALITIES]
     np.testing.assert_array_equal([p.probabilities for p in found], answers.probabilities)
     assert [p.doubt for p in found] == [DOUBTS[doubt] for doubt in answers.doubts]
 

@@ -20,7 +20,7 @@ from sensemble_train.recipe.fusion import (
     prior_logits,
     teach,
 )
-from sensemble_train.recipe.job import Cell, TrainingJob
+from sensemble_train.recipe.job import SubsetJob, TrainingJob
 from sensemble_train.recipe.linear import DECAYS
 from sensemble_train.training.loop import Loop
 from torch import Tensor
@@ -65,7 +65,7 @@ def test_without_calibrate_nothing_is_fitted_to_the_examples_that_specialists_le
     job = TrainingJob(Config(""), tmp_path, alone(), lambda *_: None)
     found = {}
     for held_out in (True, False):
-        cell = Cell(job, ALL, specialists["audio"], clips, {"calibrate": clips}, None, held_out)
+        cell = SubsetJob(job, ALL, specialists["audio"], clips, {"calibrate": clips}, None, held_out)
         fused = cell.fused(specialists)
         found[held_out] = {encoder.temperature for encoder in fused.encoders.values()}
     assert found[False] == {1.0}

@@ -20,7 +20,7 @@ from sensemble_train.models.model import load_model
 from sensemble_train.recipe import embedding_lengths, recipe
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import check
-from sensemble_train.recipe.job import Cell
+from sensemble_train.recipe.job import SubsetJob
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 from sensemble_train.recipe.run_folder import read_matrix
 
@@ -82,7 +82,7 @@ def test_what_is_chosen_by_is_of_calibrate_and_what_is_reported_of_eval(
         if line["split"] == "eval"
     ]
     write_index(link(folder, tmp_path), [*lines, *calibrate])
-    once, rows = replace(config, train_modalities=("video",)), {"linear_probe": Cell.probed}
+    once, rows = replace(config, train_modalities=("video",)), {"linear_probe": SubsetJob.probed}
     matrix = recipe.Recipe(once, rows).run(tmp_path / "before", no_progress, None)
     found = recipe.Recipe(replace(once, data=str(tmp_path)), rows).run(tmp_path / "run", no_progress, None)
     chosen = read_matrix(tmp_path / "run", "calibrate")

@@ -14,7 +14,7 @@ from sensemble_apps.options import Folder, OptionalBundle, Positional, Texts, Tr
 from sensemble_apps.web.site import check_place, write_site
 
 if TYPE_CHECKING:
-    from sensemble_train.recipe.instant import Frozen
+    from sensemble_train.recipe.instant import FrozenEncoders
 
 _SECONDS, _FRAMES = 2.0, 4  # of a window of encoders that learn on the page
 
@@ -62,14 +62,14 @@ def main(arguments: Web) -> None:
     )
 
 
-def _frozen(sources: dict[str, str]) -> "Frozen":
+def _frozen(sources: dict[str, str]) -> "FrozenEncoders":
     from dataclasses import replace
 
     from sensemble_sensors.spec import KNOWN, Modality
     from sensemble_train.models.kinds.registry import kind_of
     from sensemble_train.models.model_config import ModelConfig
     from sensemble_train.models.pretrained.sources import NAMES, side
-    from sensemble_train.recipe.instant import Frozen
+    from sensemble_train.recipe.instant import FrozenEncoders
 
     if not sources:  # of each kind that has an encoder, the modality that is named first
         first = {kind: m for m, kind in reversed(KNOWN.items())}
@@ -83,4 +83,4 @@ def _frozen(sources: dict[str, str]) -> "Frozen":
         # No dataset says the number of frames and their size.
         shape = replace(shape, frames=_FRAMES, side=side(source) // 16 * 16)
         specs[m] = kind_of(modality).spec(modality, shape, hop=_SECONDS / 4)
-    return Frozen(sources, specs)
+    return FrozenEncoders(sources, specs)

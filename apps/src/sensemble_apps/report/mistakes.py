@@ -22,7 +22,7 @@ def mistakes(
     """
     every = max(answered.sets, key=lambda name: name.count("+"))
     found = answered.sets[every]
-    order = np.lexsort((-found.confidences, found.said < 0, ~found.sure))
+    order = np.lexsort((-found.confidences, found.predicted < 0, ~found.sure))
     wrong = [int(found.rows[place]) for place in order if not found.right[place]]
     some = [
         AnsweredExample(

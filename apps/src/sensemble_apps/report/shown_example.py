@@ -46,9 +46,9 @@ def answer_words(answered: Answered, name: str, subset: str) -> str:
     """Write the answer of a subset to an example: `two 98 %, unsure`."""
     outcomes = answered.sets[subset]
     place = outcomes.rows.tolist().index(answered.ids.index(name))
-    if outcomes.said[place] < 0:
+    if outcomes.predicted[place] < 0:
         return UNLIKE
-    said = as_words(answered.labels[outcomes.said[place]])
+    said = as_words(answered.labels[outcomes.predicted[place]])
     return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 
 

@@ -88,8 +88,8 @@ def _confusion(
     titles = [as_words(label) for label in labels]
     counts = np.zeros((len(labels), len(labels)), int)
     shown = np.array([labels.index(one) for (one,) in truth])
-    evident = found.said >= 0
-    np.add.at(counts, (shown[evident], found.said[evident]), 1)
+    evident = found.predicted >= 0
+    np.add.at(counts, (shown[evident], found.predicted[evident]), 1)
     totals = np.bincount(shown, minlength=len(labels))
     wrong = counts * ~np.eye(len(labels), dtype=bool)
     order = [divmod(int(place), len(labels)) for place in np.argsort(-wrong, axis=None, kind="stable")]

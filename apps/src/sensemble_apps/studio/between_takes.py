@@ -20,7 +20,7 @@ _WHEN = (1.0, 6.0, 11.0)  # seconds after a take: later, people try what they ta
 _LOOK = 0.1  # seconds between two looks
 
 
-class Between:
+class BetweenTakes:
     """Records a few windows after each take, in its own thread.
 
     Args:

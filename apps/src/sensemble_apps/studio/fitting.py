@@ -26,7 +26,7 @@ from sensemble_sensors.spec import Modality
 from sensemble_train.models.kinds.registry import kind_of
 from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.models.pretrained import sources
-from sensemble_train.recipe.instant import Frozen, instant
+from sensemble_train.recipe.instant import FrozenEncoders, instant
 
 from sensemble_apps.console.output import say_json
 from sensemble_apps.console.progress import stages
@@ -68,7 +68,7 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
                 say_json({"reason": str(error), "answered": answered})
 
 
-def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, list[str]]]:
+def _requests(frozen: FrozenEncoders, progress: Progress) -> Iterator[tuple[int, list[str]]]:
     """Yield the number of new lines, and the targets that the encoders were lowered for meanwhile."""
     waiting: SimpleQueue[str] = SimpleQueue()
 
@@ -97,7 +97,7 @@ def _requests(frozen: Frozen, progress: Progress) -> Iterator[tuple[int, list[st
         yield len(items) - len(lowered), lowered
 
 
-def _frozen(options: Sequence[str]) -> Frozen:
+def _frozen(options: Sequence[str]) -> FrozenEncoders:
     """Return the encoders of the studio's sensors: those that the options name, else the installed ones."""
     named = dict(option.split("=", 1) for option in options if "=" in option)
     specs, encoders = {}, {}
@@ -106,7 +106,7 @@ def _frozen(options: Sequence[str]) -> Frozen:
             shape = ModelConfig(seconds=_SECONDS, frames=_FRAMES, side=min(form.shape[2:4], default=0))
             specs[m] = kind_of(form).spec(Modality(m), shape, _SECONDS / 2)
             encoders[m] = named.get(m) or sources.installed(specs[m])
-    return Frozen({m: source for m, source in encoders.items() if source}, specs)
+    return FrozenEncoders({m: source for m, source in encoders.items() if source}, specs)
 
 
 if __name__ == "__main__":

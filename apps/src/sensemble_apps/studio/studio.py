@@ -19,7 +19,7 @@ from sensemble_apps.running.capture import Capture
 from sensemble_apps.running.inputs import FORM
 from sensemble_apps.running.recorder import Recorder
 from sensemble_apps.running.take_recorder import COUNTDOWN, SHORTEST, TakeRecorder, Wanted
-from sensemble_apps.studio.between_takes import BETWEEN, Between
+from sensemble_apps.studio.between_takes import BETWEEN, BetweenTakes
 from sensemble_apps.studio.delivery import (
     Phones,
     folder_files,
@@ -94,12 +94,12 @@ class Studio:
         self._live_run: int | None = None
         self._lock = RLock()  # one action at a time
         self.instant: InstantHead | None = None
-        self._between: Between | None = None
+        self._between: BetweenTakes | None = None
         if "--encoder" in options or "--from-scratch" not in options:
             self.instant = InstantHead(project.instant, project.data, options, self._fitted)
             self.instant.start()
             recorder, folder = Recorder(self.capture, SPECS), project.folder / BETWEEN
-            self._between = Between(recorder, folder, self._is_busy, self._may_read, self._paused)
+            self._between = BetweenTakes(recorder, folder, self._is_busy, self._may_read, self._paused)
             self._between.start()
         self._changed()
         self._fit()

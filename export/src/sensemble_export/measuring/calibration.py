@@ -134,23 +134,25 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
         }
     fitted = calibrate(logits, familiar, truth, task, ways[-1])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
-    said = {
+    evidence = {
         m: replace(one, familiar=familiar[m], far=far[m])
-        for m, one in evidence(store, start, logits, likeness).items()
+        for m, one in evidence_of(store, start, logits, likeness).items()
     }
-    if (prior := fit_prior(said, familiar, truth, task)) is not None:
-        said = {m: replace(one, prior=prior) for m, one in said.items()}
+    if (prior := fit_prior(evidence, familiar, truth, task)) is not None:
+        evidence = {m: replace(one, prior=prior) for m, one in evidence.items()}
         start = replace(start, prior=tuple(prior.tolist()))
-    redundancy = fit_redundancy(said, familiar, truth, task)
+    redundancy = fit_redundancy(evidence, familiar, truth, task)
     people = people_codes(data.people or [None] * len(clips))
-    threshold, count = fit_threshold(said, present, truth, task, people, redundancy)
+    threshold, count = fit_threshold(evidence, present, truth, task, people, redundancy)
     fit = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
     if (timed := _fit_timeline(store, jobs, data, fit, scores)) is not None:
         timeline, specs = timed
         fit = replace(fit, timeline=timeline)
     if data.plan is not None and task != "multi-label":
         wishes = _with_costs(data.wishes, store, jobs, specs)
-        fit = replace(fit, sparing=fit_sparing(said, present, truth, people, fit, specs, data.plan, wishes))
+        fit = replace(
+            fit, sparing=fit_sparing(evidence, present, truth, people, fit, specs, data.plan, wishes)
+        )
     return Fitted(fit, scores, specs)
 
 
@@ -245,7 +247,7 @@ def limit_of(scores: Floats, ways: NDArray[np.integer]) -> float:
     return min(limit, float(scores.mean()) - student(1 - 2 * UNFAMILIAR, count - 1) * spread)
 
 
-def evidence(
+def evidence_of(
     store: ArtifactStore,
     calibration: Calibration,
     logits: Mapping[str, Floats],
@@ -324,8 +326,8 @@ def score_shipped(
     pooled, present = store.logits(embeddings, store.held_out)
     likeness = _likeness(store, store.head.familiarity, embeddings, present)
     likeness = {m: found for m, found in likeness.items() if m in calibration.familiar}
-    said = evidence(store, calibration, dict(zip(present, pooled, strict=False)), likeness)
-    answers = plain(said, subsets.measured(present), calibration.redundancy, store.head.task)
+    evidence = evidence_of(store, calibration, dict(zip(present, pooled, strict=False)), likeness)
+    answers = plain(evidence, subsets.measured(present), calibration.redundancy, store.head.task)
     codes = group_codes(groups or [None] * len(store.held_out))
     found = measure(np.stack(list(answers.values())), present, targets.numpy(), store.head.task, codes)
     return found.subsets if found else {}

@@ -18,7 +18,7 @@ from sensemble_sensors.sensor import Media
 from sensemble_sensors.spec import devices
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Sessions, plain
+from sensemble_runtime.auditing.answers import SimulatedSessions, plain
 from sensemble_runtime.auditing.conditions import JointCondition, Labelled, clean_scores, key_of, scores_under
 from sensemble_runtime.auditing.encoding import encode
 from sensemble_runtime.auditing.intervals import group_codes, independent
@@ -69,8 +69,8 @@ class AuditResult(Measures):
         """Write the scores of all sensors in a line: `audio+video: 94 % right, 10 % unsure, ...`."""
         name, found = max(self.reliability.items(), key=lambda item: item[0].count("+"))
         shares = (found.accuracy, "right"), (found.unsure, "unsure"), (found.sure_wrong, "sure and wrong")
-        said = ", ".join(f"{100 * share:.0f} % {word}" for share, word in shares)
-        return f"{name}: {said}, of {self.subsets[name].n} examples; the worst set is {self.worst}"
+        parts = ", ".join(f"{100 * share:.0f} % {word}" for share, word in shares)
+        return f"{name}: {parts}, of {self.subsets[name].n} examples; the worst set is {self.worst}"
 
     __repr__ = __str__
 
@@ -156,13 +156,13 @@ def audit(
         classifier, carried = bundle.classifier, devices(bundle.specs)
         more = [*more, *_without(carried.values(), modalities, more)]
         sets = [*subsets.measured(modalities), *more]
-        said = {m: classifier.evidence(m, rows) for m, rows in zip(modalities, embeddings, strict=True)}
-        alone = plain(said, sets, classifier.redundancy, task)
+        evidence = {m: classifier.evidence(m, rows) for m, rows in zip(modalities, embeddings, strict=True)}
+        alone = plain(evidence, sets, classifier.redundancy, task)
         measures = measure(np.stack(list(alone.values())), present, truth, task, groups, more, carried)
         if measures is None:
             raise BadDataError(f"no example has any of the bundle's modalities, {', '.join(modalities)}")
         labelled = Labelled(examples, embeddings, present, truth, groups)
-        given = Sessions(sets, classifier).answers(said, present)
+        given = SimulatedSessions(sets, classifier).answers(evidence, present)
         earlier: dict[tuple[str, str, int], list[ConditionScore]] = {}
         if records and record is not None:
             records.add_answers(run, _answers(bundle.manifest.labels, examples, content, given))
@@ -179,7 +179,7 @@ def audit(
             strange = tuple(unknown_scores(bundle, labelled, unknown, lambda: progress(next(count), whole)))
             if records:
                 records.add_unknown(run, strange)
-        spared = audit_sparing(bundle, examples, said, present, truth) if sparing else None
+        spared = audit_sparing(bundle, examples, evidence, present, truth) if sparing else None
         if records:
             records.add_sparing(run, spared)
             records.end(run)
@@ -206,7 +206,7 @@ def audit(
             content,
         ),
         unfamiliar={
-            m: 1 - float(said[m].usable(present[m])[present[m]].mean())
+            m: 1 - float(evidence[m].usable(present[m])[present[m]].mean())
             for m in bundle.manifest.calibration.familiar
             if present[m].any()
         },

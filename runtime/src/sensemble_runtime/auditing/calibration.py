@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Said, plain
+from sensemble_runtime.auditing.answers import EvidenceByModality, plain
 from sensemble_runtime.bundle.head import probabilities, scaled
 from sensemble_runtime.bundle.manifest import ModalityCalibration, Task, groups_needed
 from sensemble_runtime.engine.answer import SURE, answer
@@ -85,17 +85,19 @@ def calibrate(
     return fitted
 
 
-def fit_redundancy(said: Said, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task) -> float:
+def fit_redundancy(
+    evidence: EvidenceByModality, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
+) -> float:
     """Return the redundancy by which the answers of sets make the labels most likely, one of eleven.
 
     `REDUNDANT` where fewer than `LEAST` examples have two modalities. All windows show one of the classes, so
     none is doubted. The arguments are those of `fit_threshold`.
     """
-    return _most_likely(said, present, labels, task)[1]
+    return _most_likely(evidence, present, labels, task)[1]
 
 
 def fit_prior(
-    said: Said, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
+    evidence: EvidenceByModality, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
 ) -> NDArray[np.float32] | None:
     """Return the shares [C] of the classes among labels, if answers that count them once are likelier.
 
@@ -104,19 +106,19 @@ def fit_prior(
     """
     if task == "multi-label":
         return None
-    classes = next(iter(said.values())).classes.shape[1]
+    classes = next(iter(evidence.values())).classes.shape[1]
     shares = (np.bincount(labels, minlength=classes) + 1 / classes) / (len(labels) + 1)
     prior = shares.astype(np.float32)
-    counted = {m: replace(one, prior=prior) for m, one in said.items()}
-    once, often = (_most_likely(each, present, labels, task)[0] for each in (counted, said))
+    counted = {m: replace(one, prior=prior) for m, one in evidence.items()}
+    once, often = (_most_likely(each, present, labels, task)[0] for each in (counted, evidence))
     return prior if once < often else None
 
 
 def _most_likely(
-    said: Said, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
+    evidence: EvidenceByModality, present: Mapping[str, NDArray[np.bool_]], labels: Labels, task: Task
 ) -> tuple[float, float]:
     """Return the least loss of the labels by the answers of sets, and its redundancy."""
-    classes = next(iter(said.values())).classes.shape[1]
+    classes = next(iter(evidence.values())).classes.shape[1]
     true = labels if labels.ndim == 2 else np.eye(classes, dtype=bool)[labels]
     sets = [one for one in subsets.measured(present) if len(one) > 1]
     has = {one: np.all([present[m] for m in one], axis=0) for one in sets}
@@ -125,7 +127,7 @@ def _most_likely(
     def loss(redundancy: float) -> float:
         total = 0.0
         for subset in sets:
-            some = {m: replace(said[m].take(has[subset]), known=None) for m in subset}
+            some = {m: replace(evidence[m].take(has[subset]), known=None) for m in subset}
             (found,) = plain(some, [subset], redundancy, task).values()
             right = np.where(true[has[subset]], found, 1 - found if task == "multi-label" else 1.0)
             total -= float(np.log(np.maximum(right, _TINY)).sum(axis=1).mean())
@@ -183,7 +185,7 @@ def fit_temperature(
 
 
 def fit_threshold(
-    said: Said,
+    evidence: EvidenceByModality,
     present: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     task: Task,
@@ -198,14 +200,14 @@ def fit_threshold(
     promised, and it is `CONFIDENT`.
 
     Args:
-        said: by modality, calibrated evidence of N windows.
+        evidence: by modality, calibrated evidence of N windows.
         present: by modality, bool [N].
         labels, task: as for `calibrate`.
         people: of the examples, integers [N] of `intervals.people_codes`; those of nobody promise nothing.
         redundancy: as for `belief.fuse`.
     """
     found, fewest = [MAJORITY], len(labels)
-    classes = next(iter(said.values())).classes.shape[1]
+    classes = next(iter(evidence.values())).classes.shape[1]
     true = np.eye(classes, dtype=bool)[labels] if labels.ndim == 1 else labels
     for subset in subsets.measured(present):
         has = np.all([present[m] for m in subset], axis=0) & (people >= 0)
@@ -213,11 +215,11 @@ def fit_threshold(
         if not fewest:
             break
         devices = [
-            [subset[row] for row in rows] for rows in carried([said[m].device for m in subset]).values()
+            [subset[row] for row in rows] for rows in carried([evidence[m].device for m in subset]).values()
         ]
         parts = [[m] for m in subset] + [some for some in devices if len(some) > 1]
         liars = [part for part in parts if len(part) < len(subset) and task == "multi-class"]
-        given = [(said, present), *(_with_liar(m, said, present, labels, people) for m in liars)]
+        given = [(evidence, present), *(_with_liar(m, evidence, present, labels, people) for m in liars)]
         confidences, wrong = np.empty((len(given), has.sum())), np.empty((len(given), has.sum()), bool)
         for row, shown in enumerate(given):
             answers = answer(*shown, subset, redundancy, task, 0.0)
@@ -273,18 +275,18 @@ def least(scores: Floats, share: float, of_one: float, groups: NDArray[np.intege
 
 def _with_liar(
     liars: Sequence[str],
-    said: Said,
+    evidence: EvidenceByModality,
     present: Mapping[str, NDArray[np.bool_]],
     labels: Labels,
     groups: NDArray[np.integer],
-) -> tuple[Said, Mapping[str, NDArray[np.bool_]]]:
+) -> tuple[EvidenceByModality, Mapping[str, NDArray[np.bool_]]]:
     """Return the same where modalities show another example, of another class and group, if one has all."""
     rows, shown = np.arange(len(labels)), np.full(len(labels), -1)
-    usable = np.all([said[m].usable(present[m]) for m in liars], axis=0)
+    usable = np.all([evidence[m].usable(present[m]) for m in liars], axis=0)
     stride = round(_STRIDE * len(labels)) or 1
     for draw in range(1, _DRAWS + 1):
         others = (rows + draw * stride) % len(labels)
         apart = (labels[others] != labels) & (groups[others] != groups) & usable[others]
         shown = np.where((shown < 0) & apart, others, shown)
-    lying = {m: said[m].take(shown) for m in liars}
-    return {**said, **lying}, {**present, **dict.fromkeys(liars, shown >= 0)}
+    lying = {m: evidence[m].take(shown) for m in liars}
+    return {**evidence, **lying}, {**present, **dict.fromkeys(liars, shown >= 0)}

@@ -202,7 +202,7 @@ def _compared_set(
     adjusted: float,
 ) -> SetComparison:
     groups = a.groups[before.rows]
-    shown = ("confidences", "right", "sure", "said")
+    shown = ("confidences", "right", "sure", "predicted")
     same = all(np.array_equal(getattr(before, name), getattr(after, name)) for name in shown)
 
     def differing(first: Bools, second: Bools) -> Estimate:

@@ -12,7 +12,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.sensor import Media
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Sessions, plain
+from sensemble_runtime.auditing.answers import SimulatedSessions, plain
 from sensemble_runtime.auditing.encoding import encode
 from sensemble_runtime.auditing.intervals import proportion, scored
 from sensemble_runtime.auditing.metrics import score
@@ -98,9 +98,9 @@ def _scores(
 ) -> list[ConditionScore]:
     classifier, task, there = bundle.classifier, bundle.manifest.task, labelled.present
     rows = dict(zip(bundle.modalities, embeddings, strict=True))
-    said = {m: classifier.evidence(m, found) for m, found in rows.items()}
-    alone = plain(said, sets, classifier.redundancy, task)
-    given = Sessions(sets, classifier).answers(said, there)
+    evidence = {m: classifier.evidence(m, found) for m, found in rows.items()}
+    alone = plain(evidence, sets, classifier.redundancy, task)
+    given = SimulatedSessions(sets, classifier).answers(evidence, there)
     scores = []
     for subset in sets:
         has = np.asarray(np.all([there[m] for m in subset], axis=0))

@@ -49,7 +49,7 @@ class Outcomes:
     confidences: NDArray[np.floating]  # [N] in [0, 1]
     right: NDArray[np.bool_]  # [N], with evidence, and the most probable label is true
     sure: NDArray[np.bool_]  # [N]
-    said: NDArray[np.integer]  # [N], the most probable label; -1 without evidence
+    predicted: NDArray[np.integer]  # [N], the most probable label; -1 without evidence
     rows: NDArray[np.integer]  # [N], places among the audit's examples
 
     @property
@@ -122,7 +122,7 @@ def outcomes(
         confidences=chances.max(axis=1),
         right=np.asarray(true[np.arange(len(true)), chances.argmax(axis=1)] & evident),
         sure=np.asarray(doubts == SURE),
-        said=np.where(evident, chances.argmax(axis=1), -1),
+        predicted=np.where(evident, chances.argmax(axis=1), -1),
         rows=np.arange(len(truth))[rows],
     )
 

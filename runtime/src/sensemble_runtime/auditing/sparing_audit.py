@@ -18,7 +18,7 @@ from sensemble_sensors.media.dataset import Example
 from sensemble_sensors.spec import InputSpec
 
 from sensemble_runtime import subsets
-from sensemble_runtime.auditing.answers import Said, Sessions
+from sensemble_runtime.auditing.answers import EvidenceByModality, SimulatedSessions
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.manifest import SparingCalibration
 from sensemble_runtime.engine.answer import UNFAMILIAR, Answers
@@ -120,7 +120,7 @@ def run(
     delays = [max(kind_of(specs[m]).opening + specs[m].window for m in one) for one in calibration.order]
     level, on, woken = np.full(confidences.shape[1], -1), np.zeros(places), [-np.inf] * places
     wakings, waits, waiting = [0] * places, list[float](), dict[int, float]()
-    said, lives = confidences.T.tolist(), [[n <= top for n in range(places)] for top in range(places)]
+    each, lives = confidences.T.tolist(), [[n <= top for n in range(places)] for top in range(places)]
     policy, before, spent = Sparing(calibration, 0.0), 0.0, np.zeros(places + 1)
     moments = zip(plan.times.tolist(), plan.rows.tolist(), plan.counts.tolist(), strict=True)
     for time, row, counts in moments:
@@ -133,7 +133,7 @@ def run(
             waits.append(time - waiting.pop(place))
         if counts:
             level[row] = top
-        for one in policy.note(time, said[row], lives[top]):
+        for one in policy.note(time, each[row], lives[top]):
             woken[one.place] = waiting[one.place] = time
             wakings[one.place] += 1
     seconds = max(float(spent.sum()), 1e-9)
@@ -163,7 +163,7 @@ def point(
 def audit_sparing(
     bundle: Bundle,
     examples: Sequence[Example],
-    said: Said,
+    evidence: EvidenceByModality,
     present: Mapping[str, Truths],
     truth: NDArray[np.integer],
 ) -> SparingScore:
@@ -179,7 +179,7 @@ def audit_sparing(
         for size in range(1, len(order) + 1)
         for places in combinations(range(len(order)), size)
     }
-    given = Sessions([*unions.values()], classifier).answers(said, present)
+    given = SimulatedSessions([*unions.values()], classifier).answers(evidence, present)
     answers = PrefixAnswers.of([given[one] for one in chain], truth)
     plan = schedule(examples, specs)
 

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec, together
 
-from sensemble_runtime.auditing.answers import Said
+from sensemble_runtime.auditing.answers import EvidenceByModality
 from sensemble_runtime.auditing.calibration import CONFIDENT, RISK, least_threshold
 from sensemble_runtime.auditing.sparing_audit import (
     WAKES,
@@ -70,7 +70,7 @@ def processor_costs(specs: Mapping[str, InputSpec], milliseconds: Mapping[str, f
 
 
 def fit_sparing(
-    said: Said,
+    evidence: EvidenceByModality,
     present: Mapping[str, Truths],
     truth: NDArray[np.integer],
     people: NDArray[np.integer],
@@ -82,16 +82,17 @@ def fit_sparing(
     """Fit sparing to the evidence of N examples; None where no sensor may sleep.
 
     Args:
-        said, present, truth, people: as for `fit_threshold`, of one class each.
+        evidence, present, truth, people: as for `fit_threshold`, of one class each.
         plan: the examples in virtual time.
     """
     rule = calibration.redundancy, "multi-class", calibration.threshold
     named = people >= 0
     count = len(np.unique(people[named]))
     best: tuple[float, float, SparingCalibration] | None = None
-    for order, costs in _orders(said, present, truth, specs, wishes) if len(plan.times) else ():
+    for order, costs in _orders(evidence, present, truth, specs, wishes) if len(plan.times) else ():
         answers = PrefixAnswers.of(
-            [answer(said, present, one, rule[0], "multi-class", rule[2]) for one in prefixes(order)], truth
+            [answer(evidence, present, one, rule[0], "multi-class", rule[2]) for one in prefixes(order)],
+            truth,
         )
         every = answers.right[-1], answers.confidences[-1] >= calibration.threshold
         every_right, every_sure = float(every[0].mean()), float(every[1].mean())
@@ -144,7 +145,7 @@ def _no_more(confidences: Floats, wrong: Truths, share: float) -> float:
 
 
 def _orders(
-    said: Said,
+    evidence: EvidenceByModality,
     present: Mapping[str, Truths],
     truth: NDArray[np.integer],
     specs: Mapping[str, InputSpec],
@@ -168,7 +169,7 @@ def _orders(
         return wishes.last in names, costs[place]
 
     def error(place: tuple[str, ...]) -> float:
-        found = np.sum([said[m].opinions("multi-class") for m in place], axis=0).argmax(axis=1) == truth
+        found = np.sum([evidence[m].opinions("multi-class") for m in place], axis=0).argmax(axis=1) == truth
         there = np.all([present[m] for m in place], axis=0)
         return -float((found & there).mean())
 

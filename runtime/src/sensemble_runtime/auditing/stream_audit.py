@@ -22,7 +22,7 @@ from sensemble_runtime.auditing.moment_measures import (
     poisson_interval,
     segments_f1,
 )
-from sensemble_runtime.auditing.stream_windows import StreamWindows, encode_stream, moments, said_at
+from sensemble_runtime.auditing.stream_windows import StreamWindows, encode_stream, evidence_at, moments
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier
 from sensemble_runtime.bundle.manifest import TimelineCalibration
@@ -63,12 +63,12 @@ class Answered:
 
     Attributes:
         times: float64 [T].
-        said: what each sensor says at each of them.
+        witnesses: what each sensor says at each of them.
         spans, hours: of the stream.
     """
 
     times: Floats
-    said: Mapping[str, Witness]
+    witnesses: Mapping[str, Witness]
     spans: tuple[Span, ...]
     hours: float
 
@@ -83,12 +83,12 @@ def answered(
 ) -> Answered:
     """Return what a session with these sensors alone answers, window by window."""
     at = moments(windows, subset, specs, Policy())
-    said, present = said_at(classifier, windows, at)
+    evidence, present = evidence_at(classifier, windows, at)
     belief = Belief(subset, classifier.devices)
     lies = {name: np.full(len(at.times), RARE) for name in belief.lies}
     if len(subset) > 1 and classifier.task == "multi-class":
-        opinions = {m: said[m].opinions(classifier.task) for m in subset}
-        usable = {m: said[m].usable(present[m]) for m in subset}
+        opinions = {m: evidence[m].opinions(classifier.task) for m in subset}
+        usable = {m: evidence[m].usable(present[m]) for m in subset}
         for i, time in enumerate(at.times.tolist()):
             for name, chance in belief.lies.items():
                 lies[name][i] = chance
@@ -98,16 +98,16 @@ def answered(
     found = dict[str, Witness]()
     for m in subset:
         newest = np.maximum.accumulate(np.append(-1, at.rows[m]))
-        truth = honest(lies, m, said[m].device) if len(subset) > 1 else np.ones(len(at.times))
+        truth = honest(lies, m, evidence[m].device) if len(subset) > 1 else np.ones(len(at.times))
         fresh = at.rows[m] > newest[:-1]
-        found[m] = Witness(against_none(said[m]), fresh, present[m], np.asarray(truth))
+        found[m] = Witness(against_none(evidence[m]), fresh, present[m], np.asarray(truth))
     return Answered(at.times, found, spans, hours)
 
 
 def filtered(answers: Answered, calibration: TimelineCalibration, labels: Sequence[str]) -> dict[str, Floats]:
     """Return what each sensor has said so far (`Filter.says`), [T, C]; 0 where it does not count."""
     found = dict[str, Floats]()
-    for m, one in answers.said.items():
+    for m, one in answers.witnesses.items():
         own, fresh = Filter(calibration, labels), one.live & one.fresh
         times, none, each = [-np.inf], [own.none], [own.each]
         for time, ratios in zip(answers.times[fresh].tolist(), one.ratios[fresh], strict=True):
@@ -130,14 +130,16 @@ def odds(
     weights: Mapping[str, float],
 ) -> Floats:
     """Return the timeline's log-odds [T, C] of each class, by what is `filtered` and weights of sensors."""
-    truths = {m: one.honest for m, one in answers.said.items()}
+    truths = {m: one.honest for m, one in answers.witnesses.items()}
     rest = timeline.at_rest(calibration, labels)
     if not timeline.states(calibration, labels):
         return timeline.going_on(timeline.product(says, truths, weights), rest)
-    ratios = {m: np.where(one.live[:, None], one.ratios, 0) for m, one in answers.said.items()}
+    ratios = {m: np.where(one.live[:, None], one.ratios, 0) for m, one in answers.witnesses.items()}
     every = np.ones(len(answers.times), bool)
     shared = Witness(np.asarray(timeline.product(ratios, truths, weights)), every, every, np.ones(len(every)))
-    return timeline.going_on(filtered(replace(answers, said={"": shared}), calibration, labels)[""], rest)
+    return timeline.going_on(
+        filtered(replace(answers, witnesses={"": shared}), calibration, labels)[""], rest
+    )
 
 
 def told(
@@ -179,13 +181,13 @@ def states(spans: Iterable[Span]) -> frozenset[str]:
 def count(streams: Sequence[tuple[Answered, Sequence[Told]]], lasting: Iterable[str] = ()) -> Counts:
     """Count what was told of streams; the delay of a `lasting` class counts from its beginning."""
     found, false, wrong, delays = 0, 0, 0, list[float]()
-    for answers, said in streams:
-        matching = match(said, answers.spans)
+    for answers, own in streams:
+        matching = match(own, answers.spans)
         found, false = found + len(matching.found), false + len(matching.false)
-        wrong += mistaken(said, answers.spans, matching)
+        wrong += mistaken(own, answers.spans, matching)
         for at, place in matching.found.items():
             span = answers.spans[at]
-            delays.append(said[place].at - (span.begin if span.label in lasting else span.end))
+            delays.append(own[place].at - (span.begin if span.label in lasting else span.end))
     spans = sum(len(answers.spans) for answers, _ in streams)
     hours = sum(answers.hours for answers, _ in streams)
     return Counts(spans, found, false, wrong, hours, tuple(delays))
@@ -220,8 +222,8 @@ def score(
         linger = timeline.states(calibration, labels)
         return [(one, told(one.times, own, margin, labels, linger)) for one, own in pairs]
 
-    said = at(0.0)
-    counts = count(said, lasting)
+    pairs = at(0.0)
+    counts = count(pairs, lasting)
     curve = []
     for margin in sorted({*thresholds(above), 0.0}, reverse=True):  # the operating point lies on it
         point = count(at(margin), lasting)
@@ -243,27 +245,27 @@ def score(
         high / counts.hours,
         float(np.median(delays)) if len(delays) else None,
         float(np.quantile(delays, 0.95)) if len(delays) else None,
-        segments(said) if lasting else None,
-        _weighed(said, _edits) if lasting else None,
+        segments(pairs) if lasting else None,
+        _weighed(pairs, _edits) if lasting else None,
         tuple(curve),
     )
 
 
-def segments(said: Sequence[tuple[Answered, Sequence[Told]]]) -> float:
+def segments(streams: Sequence[tuple[Answered, Sequence[Told]]]) -> float:
     """Return the F1 of segments of streams, each weighed by its spans."""
-    return _weighed(said, segments_f1)
+    return _weighed(streams, segments_f1)
 
 
 def _weighed(
-    said: Sequence[tuple[Answered, Sequence[Told]]], of: Callable[[Sequence[Told], Sequence[Span]], float]
+    streams: Sequence[tuple[Answered, Sequence[Told]]], of: Callable[[Sequence[Told], Sequence[Span]], float]
 ) -> float:
-    sizes = [len(answers.spans) for answers, _ in said]
-    values = [of(own, answers.spans) for answers, own in said]
+    sizes = [len(answers.spans) for answers, _ in streams]
+    values = [of(own, answers.spans) for answers, own in streams]
     return float(np.average(values, weights=sizes))
 
 
-def _edits(said: Sequence[Told], spans: Sequence[Span]) -> float:
-    return edit_score([one.label for one in said], [span.label for span in spans])
+def _edits(own: Sequence[Told], spans: Sequence[Span]) -> float:
+    return edit_score([one.label for one in own], [span.label for span in spans])
 
 
 def audit_streams(

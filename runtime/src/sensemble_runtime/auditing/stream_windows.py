@@ -12,7 +12,7 @@ from sensemble_sensors.kinds.windows import Window
 from sensemble_sensors.media.streams import Stream
 from sensemble_sensors.spec import InputSpec
 
-from sensemble_runtime.auditing.answers import Said
+from sensemble_runtime.auditing.answers import EvidenceByModality
 from sensemble_runtime.bundle.bundle import Bundle
 from sensemble_runtime.bundle.classifier import Classifier, Evidence
 from sensemble_runtime.engine.scheduler import Policy
@@ -103,14 +103,14 @@ def moments(
     return Moments(times, rows)
 
 
-def said_at(
+def evidence_at(
     classifier: Classifier, windows: Mapping[str, StreamWindows], at: Moments
-) -> tuple[Said, dict[str, NDArray[np.bool_]]]:
+) -> tuple[EvidenceByModality, dict[str, NDArray[np.bool_]]]:
     """Return the evidence of each modality at T moments, and whether it is there, [T]."""
-    said, size = dict[str, Evidence](), len(classifier.labels)
+    evidence, size = dict[str, Evidence](), len(classifier.labels)
     for m, rows in at.rows.items():
         if m in windows and len(windows[m].ends):
-            said[m] = classifier.evidence(m, windows[m].embeddings).take(np.maximum(rows, 0))
+            evidence[m] = classifier.evidence(m, windows[m].embeddings).take(np.maximum(rows, 0))
         else:
-            said[m] = Evidence(np.full((len(rows), size), 1 / size))
-    return said, {m: rows >= 0 for m, rows in at.rows.items()}
+            evidence[m] = Evidence(np.full((len(rows), size), 1 / size))
+    return evidence, {m: rows >= 0 for m, rows in at.rows.items()}

@@ -105,7 +105,7 @@ def _fitted(
     every = dict.fromkeys(subset, 1.0)
     if len(subset) == 1:
         return _threshold(streams, every, calibration, labels, lasting)[1]
-    silent = [m for m in subset if np.mean([one.said[m].live.mean() for one, _ in streams]) < _MOSTLY]
+    silent = [m for m in subset if np.mean([one.witnesses[m].live.mean() for one, _ in streams]) < _MOSTLY]
     others = smaller.get(subsets.name(tuple(m for m in subset if m not in silent)))
     lowest, free = (_LOWEST, list(subset)) if others is None else (others.threshold, silent)
 
@@ -145,16 +145,18 @@ def _threshold(
     top = max((float(one.max(initial=_LOWEST)) for one in log_odds), default=_LOWEST)
     step = 5 * _STEP if lasting else _STEP
     for threshold in np.arange(_LOWEST, top + step, step)[::-1].tolist():  # more is found, and more is false
-        said = [
+        pairs = [
             (one, told(one.times, own, threshold, labels, linger))
             for (one, _), own in zip(streams, log_odds, strict=True)
         ]
-        counts = count(said, lasting)
-        false = count([(one, [each for each in own if each.label not in lasting]) for one, own in said]).false
+        counts = count(pairs, lasting)
+        false = count(
+            [(one, [each for each in own if each.label not in lasting]) for one, own in pairs]
+        ).false
         tail += false * step
         is_over = is_over or (bool(kept) and poisson_bound(false) > allowed)
         if not is_over:
-            worth = segments(said) if lasting else counts.found / max(counts.spans, 1)
+            worth = segments(pairs) if lasting else counts.found / max(counts.spans, 1)
             kept.append((worth, threshold, counts))
         elif false >= _TAIL:
             break

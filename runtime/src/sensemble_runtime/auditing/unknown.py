@@ -108,10 +108,10 @@ def _of_set(
 
 
 def _answered(classifier: Classifier, shown: _Shown) -> _Outcome:
-    said = {m: classifier.evidence(m, x) for m, x in shown.rows.items()}
-    present = dict.fromkeys(said, np.ones(len(shown.groups), bool))
+    evidence = {m: classifier.evidence(m, x) for m, x in shown.rows.items()}
+    present = dict.fromkeys(evidence, np.ones(len(shown.groups), bool))
     rule = classifier.redundancy, classifier.task, classifier.threshold
-    answers = answer(said, present, tuple(shown.rows), *rule)
+    answers = answer(evidence, present, tuple(shown.rows), *rule)
     best = answers.probabilities.argmax(axis=1)
     confidences = np.where(answers.doubts == UNFAMILIAR, 0, answers.probabilities.max(axis=1))
     sure = answers.doubts == SURE

@@ -27,7 +27,7 @@ from sensemble_train.models.model import Model, copied
 from sensemble_train.recipe import examples
 from sensemble_train.recipe.config import Config
 from sensemble_train.recipe.examples import Chosen, ProgressOf
-from sensemble_train.recipe.job import Cell
+from sensemble_train.recipe.job import SubsetJob
 from sensemble_train.recipe.methods import finetune
 from sensemble_train.recipe.recipe import SHIPPED, MatrixRow, MatrixRows, Recipe
 from sensemble_train.recipe.run_folder import Matrix
@@ -84,11 +84,11 @@ def _check_initialize(config: Experiment) -> None:
     raise ConfigurationError(f"--initialize: {why}; give {what}, or `{RANDOM}` to train from scratch")
 
 
-def _finetune(cell: Cell) -> Model:
+def _finetune(cell: SubsetJob) -> Model:
     return cell.trained("finetune", lambda loop: finetune(cell.start(loop)))
 
 
-def _masd(cell: Cell) -> Model:
+def _masd(cell: SubsetJob) -> Model:
     if set(cell.train) == set(cell.pretrained.modalities):  # no student: MASD is finetuning (Table 9)
         return cell.trained("masd", lambda _: _finetune(cell))
     return cell.masd()
@@ -110,7 +110,7 @@ def wiseft(trained: Model, probed: Model, alpha: float) -> Model:
 def _averaged(method: str, row: MatrixRow, *, softened: bool = False) -> MatrixRow:
     """Return the row of WiSE-FT, with the probe as trained or, `softened`, as finetuning begins with it."""
 
-    def make(cell: Cell) -> Model:
+    def make(cell: SubsetJob) -> Model:
         alpha, temperature = experiment_of(cell.job.config).alpha, cell.job.config.probe.temperature
 
         def merged(_: Loop) -> Model:
@@ -129,14 +129,14 @@ def _on_labels(method: str, *, drawn: bool = False) -> MatrixRow:
 
 
 ROWS: MatrixRows = {
-    "linear_probe": Cell.probed,
+    "linear_probe": SubsetJob.probed,
     "finetune": _finetune,
     "wiseft": _averaged("wiseft", _finetune),
     "masd": _masd,
     "masd+wiseft": _averaged("masd+wiseft", _masd),
     "wiseft_softened": _averaged("wiseft_softened", _finetune, softened=True),
     "masd+wiseft_softened": _averaged("masd+wiseft_softened", _masd, softened=True),
-    "late_fusion": Cell.late_fusion,
+    "late_fusion": SubsetJob.late_fusion,
     "labelled_subsets": _on_labels("labelled_subsets"),
     "modality_dropout": _on_labels("modality_dropout", drawn=True),
     **SHIPPED,

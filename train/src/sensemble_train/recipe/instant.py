@@ -81,7 +81,7 @@ class Instant:
 
     def right(self) -> dict[str, tuple[int, int]]:
         """Return class -> (groups that are right when left out, all its groups); nothing for multi-label."""
-        said, labels = self._said(), self.model.description.labels
+        said, labels = self._opinions(), self.model.description.labels
         found = dict.fromkeys(labels, (0, 0)) if said else {}
         for truth, shares in said.values():
             right, count = found[labels[truth]]
@@ -93,7 +93,7 @@ class Instant:
 
         Ten at most, the hardest first, without those that are surely right.
         """
-        labels, said = self.model.description.labels, self._said()
+        labels, said = self.model.description.labels, self._opinions()
         found = {
             group: (labels[int(shares.argmax())], float(shares[truth]))
             for group, (truth, shares) in said.items()
@@ -101,7 +101,7 @@ class Instant:
         hard = sorted(found, key=lambda group: found[group][1])[:10]
         return {group: found[group] for group in hard if found[group][1] < _SURE}
 
-    def _said(self) -> dict[str, tuple[int, Tensor]]:
+    def _opinions(self) -> dict[str, tuple[int, Tensor]]:
         """Return group -> (class, its probabilities [C] when left out); nothing for multi-label.
 
         They are the geometric means of those of its examples.
@@ -126,7 +126,7 @@ def _key(example: Example) -> _Key:
     return example.id, example.group, example.files
 
 
-class Frozen:
+class FrozenEncoders:
     """Frozen encoders whose features lie side by side in one embedding; features of examples are cached."""
 
     def __init__(self, sources: Mapping[str, str], specs: Mapping[str, InputSpec]) -> None:
@@ -187,7 +187,7 @@ class Frozen:
 
 def instant(
     data: Path | str,
-    encoders: Mapping[str, str] | Frozen,
+    encoders: Mapping[str, str] | FrozenEncoders,
     progress: Stages = no_progress,
     between: Path | None = None,
 ) -> Instant:
@@ -208,8 +208,8 @@ def instant(
     """
     dataset = read_dataset(data)
     examples = _several(dataset, [e for e in dataset.known if e.split in {"train", "calibrate"} and e.labels])
-    if not isinstance(encoders, Frozen):
-        encoders = Frozen(encoders, inputs(dataset, SMALL, encoders)[0])
+    if not isinstance(encoders, FrozenEncoders):
+        encoders = FrozenEncoders(encoders, inputs(dataset, SMALL, encoders)[0])
     chosen = _chosen(dataset, examples, encoders.specs)
     labels = tuple(sorted({label for e in examples for label in e.labels}))
     model = encoders.model(chosen, labels, task := task_of(examples, "derived"))
@@ -224,7 +224,7 @@ def instant(
     else:
         other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
     encoders.keep([*examples, *backgrounds])
-    unlike, others = Unlike(backgrounds, len(labels)), Unlike(examples, len(labels))
+    unlike, others = HeldOutAnswers(backgrounds, len(labels)), HeldOutAnswers(examples, len(labels))
     left_out, limits, likeness = {}, dict[str, float](), dict[str, Tensor]()
     several = task == "multi-class" and len(labels) > 2  # of which one can be left out
     slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
@@ -259,9 +259,9 @@ def instant(
 
 
 def _guessed(
-    between: Path | None, encoders: Frozen, progress: Stages
+    between: Path | None, encoders: FrozenEncoders, progress: Stages
 ) -> tuple[list[Example], Clips, dict[str, Tensor]] | None:
-    """Return the windows between takes, and what `Frozen.read` makes of them; None if they tell nothing."""
+    """Return the windows between takes, and what the encoders make of them; None if they tell nothing."""
     if between is None or not (between / INDEX).exists():
         return None
     try:
@@ -272,7 +272,7 @@ def _guessed(
         return None
 
 
-class Unlike:
+class HeldOutAnswers:
     """The answers to windows that show none of the classes, each by a fit without its like."""
 
     def __init__(self, examples: Sequence[Example], classes: int) -> None:
@@ -281,7 +281,7 @@ class Unlike:
             torch.tensor(group_codes(self._groups)) if examples else torch.zeros(0, dtype=torch.int64)
         )
         self._unfamiliar = torch.zeros(len(examples), dtype=torch.bool)
-        self._said = torch.zeros(len(examples), classes)
+        self._opinions = torch.zeros(len(examples), classes)
 
     def folds(self, present: Tensor) -> Tensor:
         """Return the folds of the windows that have a sensor; -1 where there is one group alone."""
@@ -291,19 +291,19 @@ class Unlike:
     def note(self, present: Tensor, unfamiliar: Tensor, logits: Tensor) -> None:
         """Note which windows of a sensor are unfamiliar, and its opinions [n, C] of the others."""
         self._unfamiliar[present] |= unfamiliar
-        self._said[present] += logits * ~unfamiliar[:, None]
+        self._opinions[present] += logits * ~unfamiliar[:, None]
 
     def right(self) -> tuple[int, int] | None:
         """Return the groups that are answered as none of the classes, and all; see `Instant.none`."""
         if len(set(self._groups)) < 2:
             return None
-        none = self._unfamiliar & (self._said.softmax(dim=1).amax(dim=1) < _SURE)
+        none = self._unfamiliar & (self._opinions.softmax(dim=1).amax(dim=1) < _SURE)
         shares = [none[self._codes == code].double().mean() for code in self._codes.unique()]
         return sum(bool(share > 0.5) for share in shares), len(shares)
 
     def mistaken(self, truth: Tensor) -> tuple[int, int]:
         """Return the windows that are surely taken for a class other than their own, int64 [N], and all."""
-        others = self._said.scatter(1, truth[:, None], -torch.inf)
+        others = self._opinions.scatter(1, truth[:, None], -torch.inf)
         return int((others.softmax(dim=1).amax(dim=1) >= _SURE).sum()), len(others)
 
 

@@ -63,7 +63,7 @@ class TrainingJob:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SubsetJob:
     """One set M_T of a run: a row of the matrix is a function of it."""
 
     job: TrainingJob

@@ -30,16 +30,16 @@ from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
 from sensemble_train.recipe.examples import Chosen, ProgressOf, backgrounds, check, choose, decoded, read
 from sensemble_train.recipe.imitation import imitate, lessons, load_teacher
-from sensemble_train.recipe.job import Cell, TrainingJob
+from sensemble_train.recipe.job import SubsetJob, TrainingJob
 from sensemble_train.recipe.methods import pretrain
 from sensemble_train.recipe.run_folder import Matrix, read_matrix
 from sensemble_train.training.loop import Loop
 
-MatrixRow = Callable[[Cell], Model]
+MatrixRow = Callable[[SubsetJob], Model]
 """Returns the model of a method for one M_T, trained first if the run folder lacks it."""
 MatrixRows = Mapping[str, MatrixRow]
 """Method -> its row of the matrix."""
-SHIPPED: MatrixRows = {"subset": Cell.subset}
+SHIPPED: MatrixRows = {"subset": SubsetJob.subset}
 """The row that is trained unless somebody asks for comparisons."""
 
 
@@ -112,7 +112,7 @@ class Recipe:
                     continue
                 with run_folder.claimed(out, subset_name(train), world, wait=wait) as ours:
                     if ours:
-                        cell = Cell(job, train, pretrained, embedded, sources, background, held_out)
+                        cell = SubsetJob(job, train, pretrained, embedded, sources, background, held_out)
                         models = {method: row(cell) for method, row in rows.items()}
                         for split in run_folder.SCORED:
                             _score(job, models, sources[split], train, split, groups[split])
