@@ -18,6 +18,7 @@ from sensemble_sensors.spec import Channel, InputSpec
 from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.infer_spec import small
 from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.places import SIZES
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -41,7 +42,7 @@ def test_a_rewritten_encoder_of_places_is_the_same_function() -> None:
     """Its weights are copied for each size: a weight of two quantized layers would stay float."""
     torch.manual_seed(0)
     spec = InputSpec("video", "uint8", (1, 2, 48, 32, 3), 2.0, 1.0, 0.5, 2.0)
-    config = EncoderConfig(width=32, depth=1, heads=2, embedding=16, places=True)
+    config = EncoderConfig(width=32, depth=1, heads=2, embedding=16, sizes=SIZES)
     encoder = KINDS["frames"].encoder(spec, config)
     rows = torch.randint(0, 256, (8, *spec.shape[1:]), dtype=torch.uint8)
     encoder.train()(rows)  # statistics of batches that are not those at the start

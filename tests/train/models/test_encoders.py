@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.encoders import ByModality, EncoderConfig
 from sensemble_train.models.kinds.registry import KINDS
+from sensemble_train.models.places import SIZES
 from sensemble_train.models.transformer import Block
 from torch import Tensor, nn
 from torch.nn import functional
@@ -24,7 +25,7 @@ MODALITIES = ("audio", "text", "video")
         PLAIN,
         replace(STEM, activation="relu", relative=True),
         replace(STEM, spread=False),
-        replace(PLAIN, places=True),
+        replace(PLAIN, sizes=SIZES),
         CLIP,
         VIT,
     ],
@@ -73,7 +74,7 @@ def test_a_relative_encoder_hears_a_whisper_as_it_hears_a_shout_and_sees_in_the_
 
 def test_what_is_trained_on_places_is_what_is_exported() -> None:
     spec = InputSpec("video", "uint8", (1, 2, 48, 32, 3), 2.0, 1.0, 0.5, 2.0)
-    encoder = KINDS["frames"].encoder(spec, replace(PLAIN, width=64, places=True)).eval()
+    encoder = KINDS["frames"].encoder(spec, replace(PLAIN, width=64, sizes=SIZES)).eval()
     pictures = torch.randint(0, 256, (2, *spec.shape[1:]), dtype=torch.uint8)
     exported = torch.export.export(encoder, (pictures[:1],)).module()
     torch.testing.assert_close(encoder(pictures[:1]), exported(pictures[:1]), atol=1e-5, rtol=0)
@@ -82,7 +83,7 @@ def test_what_is_trained_on_places_is_what_is_exported() -> None:
 def test_convolutions_over_all_places_see_a_thing_alike_wherever_it_is_and_however_large() -> None:
     torch.manual_seed(0)
     spec = InputSpec("video", "uint8", (1, 1, 64, 64, 3), 1.0, 1.0, 1.0, 1.0)
-    encoder = KINDS["frames"].encoder(spec, replace(PLAIN, width=64, places=True)).eval()
+    encoder = KINDS["frames"].encoder(spec, replace(PLAIN, width=64, sizes=SIZES)).eval()
     things = 255 * torch.rand(8, 3, 4, 4)
 
     def seen(row: int, column: int, side: int) -> Tensor:

@@ -16,6 +16,7 @@ from sensemble_train.data.clips import Clips
 from sensemble_train.errors import ConfigurationError
 from sensemble_train.experiments.matrix import wiseft
 from sensemble_train.models.model import Head, Model
+from sensemble_train.models.places import LEARNED, SIZES
 from sensemble_train.objectives.task import self_distillation_loss
 from sensemble_train.recipe.embedding_lengths import balanced
 from sensemble_train.recipe.evaluate import embed, evaluate
@@ -29,6 +30,7 @@ from sensemble_train.recipe.methods import (
     masd,
     pretrain,
 )
+from sensemble_train.recipe.picture_sizes import sized
 from sensemble_train.training.loop import Loop
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor, nn
@@ -279,3 +281,18 @@ def test_the_less_a_modality_knows_the_less_it_counts(multi: bool, tmp_path: Pat
 def test_too_few_examples_balance_nothing(tmp_path: Path) -> None:
     model = tiny_model(STEM)
     assert balanced(model, clips_of(model, 9), Loop(tmp_path, 0)) is model
+
+
+@pytest.mark.parametrize("sizes", [LEARNED, SIZES])
+def test_pictures_are_read_at_the_sizes_that_make_labels_likelier(
+    sizes: tuple[float, ...], tmp_path: Path
+) -> None:
+    model, true = (tiny_model(replace(STEM, sizes=own), multi=True) for own in (LEARNED, sizes))
+    clips, loop = clips_of(model, 60), Loop(tmp_path, 0)
+    pictures = {"video": clips.inputs["video"]}
+    with torch.no_grad():
+        answers = true.classify(pictures)
+        found = sized(model, replace(clips, targets=answers.sigmoid()), loop)  # none is likelier than `true`
+        torch.testing.assert_close(found.classify(pictures), answers)
+    assert found.description.configs["video"].sizes == sizes
+    assert sized(model, clips.take(torch.arange(9)), loop) is model

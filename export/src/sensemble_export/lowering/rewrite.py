@@ -7,7 +7,7 @@ from typing import TypeGuard
 import torch
 from sensemble_train.models.encoders import ClassToken, TokenEncoder, Trunk
 from sensemble_train.models.kinds.series import SeriesEncoder
-from sensemble_train.models.places import SIZES, PlacesEncoder
+from sensemble_train.models.places import PlacesEncoder
 from sensemble_train.models.pretrained.encoder import Pretrained
 from sensemble_train.models.transformer import Attention, Block
 from torch import Tensor, nn
@@ -176,7 +176,7 @@ def lowerable(encoder: nn.Module, *, int8: bool) -> nn.Module:
         if isinstance(module, TokenEncoder):
             _centre_input(module)
         elif isinstance(module, PlacesEncoder):  # a weight of two quantized layers would stay float
-            module.copies = nn.ModuleList(copy.deepcopy(module.stem) for _ in SIZES[1:])
+            module.copies = nn.ModuleList(copy.deepcopy(module.stem) for _ in module.sizes[1:])
         elif isinstance(module, ClassToken):
             module.token.sub_(module.token.mean(dim=-1, keepdim=True))
             module.set_submodule(

@@ -39,7 +39,8 @@ class EncoderConfig:
     stem: tuple[int, ...] = ()  # output channels of its convolutions but the last; empty for plain patches
     patch: int = 16  # side in pixels, or frames x mel bins; a stem's strides multiplied, a series' first
     tubelet: int = 1  # video frames that share one token
-    places: bool = False  # of frames, convolutions over all places instead of a transformer (`places`)
+    sizes: tuple[float, ...] = ()  # of frames, for convolutions over all places instead of a transformer: the
+    # scales at which they read once trained (`places`)
     vocabulary: int = 0
     activation: Activation = "gelu"
     drop_path: float = 0.0  # largest rate of stochastic depth (App. E)

@@ -10,9 +10,10 @@ from torch.nn import functional
 from sensemble_train.half import half
 from sensemble_train.models.encoders import Encoder, EncoderConfig, scaled
 
+LEARNED = 1.0, 0.5
+"""Scales at which a picture is read to learn from it."""
 SIZES = 1.5, 1.25, 1.0, 0.75, 0.5
-"""Scales at which a picture is read, so that a thing of any size is near one that was learned."""
-_LEARNED = 1.0, 0.5
+"""Scales at which a thing of any size is near one that was learned (`recipe.picture_sizes`)."""
 _MIXED = 3  # channels beside the light: what colours and frames differ by
 _FAINT = 0.01  # variance, relative to the picture's, that local contrast leaves as it is
 
@@ -22,7 +23,7 @@ class PlacesEncoder(Encoder):
 
     The same convolutions read every place at every size, and score it; the softmax of the scores over all
     places of all sizes weighs their mean. So a thing is read alike wherever it is and however large. They are
-    learned from the picture and its half. Once trained, they read sizes between and beyond, too, for 4.5
+    learned from the picture and its half. Once trained, they may read sizes between and beyond, too, for 3.5
     times the work. A transformer on patches learns each place by itself, from many more examples.
     """
 
@@ -37,13 +38,13 @@ class PlacesEncoder(Encoder):
         self.copies: nn.ModuleList | None = None  # read the sizes behind the first, if `stem` does not
         self.project = nn.Linear(config.width, config.embedding, bias=False)
         self.spread = nn.BatchNorm1d(config.embedding, affine=False)
-        self.length = config.length
+        self.length, self.sizes = config.length, config.sizes
 
     def encode(self, features: Tensor) -> Tensor:
         """See `Encoder`."""
         pictures = self.input(features)
         mixed = self._mixed(pictures.reshape(-1, self.channels, *pictures.shape[2:]))
-        sizes = _LEARNED if self.training else SIZES
+        sizes = LEARNED if self.training else self.sizes
         stems = (self.stem, *(self.copies or [self.stem] * (len(sizes) - 1)))
         found = (stem(_sized(mixed, size)) for stem, size in zip(stems, sizes, strict=True))
         read, scores = zip(*found, strict=True)

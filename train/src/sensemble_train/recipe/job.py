@@ -30,6 +30,7 @@ from sensemble_train.recipe.methods import (
     linear_probe,
     masd,
 )
+from sensemble_train.recipe.picture_sizes import sized
 from sensemble_train.training.loop import Loop
 
 
@@ -92,7 +93,8 @@ class SubsetJob:
                 student = distill_subsets(start, unlabelled, self.teacher(), self.background)
             if not self.held_out:
                 return student
-            return balanced(student, self.sources["calibrate"], self.job.loop("balance"))
+            student = sized(student, selection, self.job.loop("sizes"))
+            return balanced(student, selection, self.job.loop("balance"))
 
         return self.trained("subset", make)
 
@@ -131,7 +133,8 @@ class SubsetJob:
 
         def one(loop: Loop) -> Model:
             probed = self._probe((modality,), loop)
-            return finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop))
+            tuned = finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop))
+            return sized(tuned, selection, self.job.loop("sizes")) if self.held_out else tuned
 
         adapted = self.job.trained(f"specialists/{modality}", f"specialist {modality}", one)
         encoder, whole = (

@@ -34,7 +34,7 @@ from sensemble_train.models.encoders import (
 from sensemble_train.models.frontend import RelativeFrames, ScaledFrames, VideoInput
 from sensemble_train.models.kinds.kind import Kind, measured, to_train_on
 from sensemble_train.models.model_config import ModelConfig
-from sensemble_train.models.places import PlacesEncoder
+from sensemble_train.models.places import LEARNED, PlacesEncoder
 from sensemble_train.models.pretrained.sources import LARGE, side
 
 _FRAMES = 4  # of a film, where nothing else is said
@@ -100,13 +100,13 @@ class Frames(Kind):
         if not shape.fitted:
             return base
         if base.stem:
-            return replace(base, places=True)
+            return replace(base, sizes=LEARNED)
         _, frames, height, _, _ = spec.shape
         return replace(base, patch=height // 4, tubelet=frames)
 
     def encoder(self, spec: InputSpec, config: EncoderConfig) -> Encoder:
         """See `Kind`."""
-        return (PlacesEncoder if config.places else FramesEncoder)(spec, config, _front(spec, config))
+        return (PlacesEncoder if config.sizes else FramesEncoder)(spec, config, _front(spec, config))
 
     def change(self, raw: Tensor, config: AugmentConfig, tokenizer: Tokenizer | None) -> Tensor:
         """Change the view and, of RGB, light and colours."""
