@@ -156,10 +156,10 @@ class Prediction(Answer):
     def __str__(self) -> str:
         """Write it in a line: `audio+video: three 98 %`, or `audio: unsure, five 61 % or nine 30 %`."""
         shown = np.argsort(-self.probabilities, kind="stable")[: min(len(self.candidates), _SHOWN)]
-        said = " or ".join(f"{self.labels[i]} {self._percent(float(self.probabilities[i]))} %" for i in shown)
+        text = " or ".join(f"{self.labels[i]} {self._percent(float(self.probabilities[i]))} %" for i in shown)
         if self.doubt == "unfamiliar":
-            said = UNLIKE if self.best is None else f"{UNLIKE}, most like {said}"
-        return f"{'+'.join(self.live)}: {said if self.sure else f'unsure, {said}'}"
+            text = UNLIKE if self.best is None else f"{UNLIKE}, most like {text}"
+        return f"{'+'.join(self.live)}: {text if self.sure else f'unsure, {text}'}"
 
     __repr__ = __str__
 

@@ -148,8 +148,8 @@ def _audit_streams(arguments: Audit) -> None:
             records.end(run)
     verdicts = [(one, stream_gate.line(one)) for one in stream_gate.judge(criteria, scores)]
     if arguments.json:
-        said = {"streams": stream_table.to_json(scores)}
-        say_json(said | gate_verdict.to_json(verdicts), indent=2)
+        result = {"streams": stream_table.to_json(scores)}
+        say_json(result | gate_verdict.to_json(verdicts), indent=2)
     else:
         console = Console(highlight=False, markup=False)
         console.print(stream_table.streams(scores))

@@ -47,9 +47,9 @@ def main(arguments: Label) -> None:
     if odd := next((span for span in spans if span.label not in run.labels), None):
         labels = ", ".join(run.labels)
         raise InputError(f"{odd.where}: the bundle has no label {odd.label!r}; it has {labels}")
-    said = read_predictions(arguments.record, run.id)
-    answers = [*_labelled(said, spans, run.task, arguments.spans)]
-    answered = sum(any(span.begin <= one.at < span.end for one in said) for span in spans)
+    predictions = read_predictions(arguments.record, run.id)
+    answers = [*_labelled(predictions, spans, run.task, arguments.spans)]
+    answered = sum(any(span.begin <= one.at < span.end for one in predictions) for span in spans)
     if not answers:
         raise InputError(f"{arguments.spans}: no answer of session {run.id} is within a span; see its times")
     found = recorded_answers(answers, run.labels, run.task)
@@ -74,13 +74,13 @@ def main(arguments: Label) -> None:
 
 
 def _labelled(
-    said: Sequence[RecordedPrediction], spans: Sequence[Span], task: str, path: Path
+    predictions: Sequence[RecordedPrediction], spans: Sequence[Span], task: str, path: Path
 ) -> Iterator[RecordedAnswer]:
     """Yield the answers within spans, each with its truth; those of a span are one group.
 
     Raises InputError if spans of two classes overlap, where an answer has one.
     """
-    for place, one in enumerate(said):
+    for place, one in enumerate(predictions):
         within = [number for number, span in enumerate(spans) if span.begin <= one.at < span.end]
         if not within:
             continue

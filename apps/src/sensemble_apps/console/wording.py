@@ -59,23 +59,23 @@ def class_words(labels: Sequence[str], most: int) -> str:
 
 def sensor_words(subset: Iterable[str]) -> str:
     """Write the sensors of a set, by device: `phone (accelerometer, gyroscope) and camera`."""
-    said = []
+    parts = []
     for device, group in groupby(subset, device_name):
         sensors = [words_of(m).sensor for m in group]
         if device and len(sensors) > 1:
             of = as_words(device)
             sensors = [f"{of} ({', '.join(sensor.removeprefix(f'{of} ') for sensor in sensors)})"]
-        said += sensors
-    return words(said)
+        parts += sensors
+    return words(parts)
 
 
 def set_title(subset: Iterable[str]) -> str:
     """Write a set for a row of a table, by device: `microphone + captions`, `phone acc, gyr + watch acc`."""
-    said = []
+    parts = []
     for device, group in groupby(subset, device_name):
         names = [m.removeprefix(f"{device}.") for m in group]
-        said += [f"{device} {', '.join(names)}"] if device else [words_of(m).sensor for m in names]
-    return " + ".join(said)
+        parts += [f"{device} {', '.join(names)}"] if device else [words_of(m).sensor for m in names]
+    return " + ".join(parts)
 
 
 def abbreviation(subset: Subset) -> str:
@@ -106,48 +106,50 @@ def data_title(dataset: str | None, split: str | None) -> str:
     return f"{dataset or 'unnamed data'}, split {split or 'not recorded'}"
 
 
-def answer(said: Answer) -> str:
+def answer(prediction: Answer) -> str:
     """Write an answer: its label, or `unsure: camera and microphone disagree: five or nine`."""
-    return said.label if said.label is not None else f"unsure: {_why_unsure(said)}"
+    return prediction.label if prediction.label is not None else f"unsure: {_why_unsure(prediction)}"
 
 
-def is_none(said: Answer) -> bool:
+def is_none(prediction: Answer) -> bool:
     """Return whether an answer says none of the classes.
 
     No sensor is familiar, or one is not and the others leave nearly all classes open.
     """
-    some = isinstance(said, Prediction) and bool(said.unfamiliar) and not said.sure
-    return said.doubt == "unfamiliar" or (some and len(said.candidates) > _OPEN * len(said.labels))
+    some = isinstance(prediction, Prediction) and bool(prediction.unfamiliar) and not prediction.sure
+    return prediction.doubt == "unfamiliar" or (
+        some and len(prediction.candidates) > _OPEN * len(prediction.labels)
+    )
 
 
-def _why_unsure(said: Answer) -> str:
+def _why_unsure(prediction: Answer) -> str:
     """Write why an answer is unsure: `five or nine`; empty if it is sure."""
-    if said.doubt is None:
+    if prediction.doubt is None:
         return ""
-    if is_none(said):
-        return UNLIKE if said.best is None else f"{UNLIKE}, most like {said.best}"
-    first, *others = said.candidates
+    if is_none(prediction):
+        return UNLIKE if prediction.best is None else f"{UNLIKE}, most like {prediction.best}"
+    first, *others = prediction.candidates
     rest = others if len(others) < _NAMED else [f"{len(others)} others"]
     either = f"{', '.join([first, *rest[:-1]])} or {rest[-1]}" if rest else first
-    if said.doubt == "several":
+    if prediction.doubt == "several":
         return either
-    opinions = said.opinions.items() if isinstance(said, Prediction) else ()
+    opinions = prediction.opinions.items() if isinstance(prediction, Prediction) else ()
     bests = {words_of(m).sensor: one.best for m, one in opinions if one.best is not None}
     apart = sorted(bests) if len({*bests.values()}) > 1 else ["the sensors"]
     return f"{words(apart)} disagree: {either}"
 
 
-def answer_as_json(said: Answer) -> dict[str, Any]:
+def answer_as_json(prediction: Answer) -> dict[str, Any]:
     """Return an answer for `json.dumps`; `candidates` are the most probable ones, of `among` in all."""
-    candidates = said.candidates
+    candidates = prediction.candidates
     return {
-        "label": said.label,
-        "best": said.best,
-        "confidence": said.confidence,  # viewers round it
-        "doubt": said.doubt,
-        "none": is_none(said),
-        "words": answer(said),
-        "why": _why_unsure(said),
+        "label": prediction.label,
+        "best": prediction.best,
+        "confidence": prediction.confidence,  # viewers round it
+        "doubt": prediction.doubt,
+        "none": is_none(prediction),
+        "words": answer(prediction),
+        "why": _why_unsure(prediction),
         "candidates": list(candidates[:_LISTED]),
         "among": len(candidates),
     }

@@ -101,17 +101,21 @@ class Beats:
         working = {modality for (modality, _), state in self.states.items() if state != "asleep"}
         return {modality for modality, _ in self.states} - working
 
-    def _predicted(self, said: Prediction | RecordedPrediction, faults: Iterable[Event], at: float) -> None:
-        newest = {fault.modality: _name(fault) for fault in faults if fault.modality not in ("", *said.live)}
+    def _predicted(
+        self, prediction: Prediction | RecordedPrediction, faults: Iterable[Event], at: float
+    ) -> None:
+        newest = {
+            fault.modality: _name(fault) for fault in faults if fault.modality not in ("", *prediction.live)
+        }
         latencies, confidences = [0] * (len(LATENCIES) + 1), [0] * CONFIDENCES
-        latencies[bisect.bisect_right(LATENCIES, 1e3 * sum(said.latencies.values()))] = 1
-        confidences[min(int(CONFIDENCES * said.confidence), CONFIDENCES - 1)] = 1
+        latencies[bisect.bisect_right(LATENCIES, 1e3 * sum(prediction.latencies.values()))] = 1
+        confidences[min(int(CONFIDENCES * prediction.confidence), CONFIDENCES - 1)] = 1
         self._rows.append(
             self._row(
                 at,
-                subsets.name(said.live),
+                subsets.name(prediction.live),
                 answers=1,
-                unsure=int(not said.sure),
+                unsure=int(not prediction.sure),
                 without=dict.fromkeys(newest.values(), 1),
                 latencies=latencies,
                 confidences=confidences,

@@ -219,8 +219,8 @@ _NO_STATE = _state(None)
 def _answer(prediction: Prediction | None) -> str:
     if prediction is None:
         return json.dumps({**dict.fromkeys(_ANSWER), "live": []})
-    said = answer_as_json(prediction)
-    answer = {key: said[key] for key in _ANSWER} | {"confidence": prediction.percent / 100}
+    fields = answer_as_json(prediction)
+    answer = {key: fields[key] for key in _ANSWER} | {"confidence": prediction.percent / 100}
     return json.dumps({**answer, "live": list(prediction.live)}, ensure_ascii=False)
 
 

@@ -127,8 +127,8 @@ class RerunFile:
         elif (level := self._kinds[sample.modality].level(np.asarray(sample.data, np.float32))) is not None:
             self._stream.log([*entity, "level"], Scalars(level))
 
-    def _answered(self, entity: str, said: Answer, words: str) -> None:
-        self._stream.log(f"{entity}/confidence", Scalars(said.confidence))
+    def _answered(self, entity: str, prediction: Answer, words: str) -> None:
+        self._stream.log(f"{entity}/confidence", Scalars(prediction.confidence))
         self._words(f"{entity}/words", words)
 
     def _words(self, entity: str, words: str) -> None:

@@ -67,11 +67,11 @@ def _steps(sensors: PageSensors, replayed: Sequence[PageSensor]) -> Iterator[Ste
     worst = (staged[0].condition, staged[0].severity) if staged else _LIE
     for one, (condition, severity) in ((first, worst), (first, _LIE), (last, _LIE)):
         title = one.title or one.name
-        said = f"{title} {_SAID.get(condition, 'lying, from another example')}"
-        yield said, partial(sensors.degrade, one.name, condition, severity)
-        yield said, _pass
+        caption = f"{title} {_SAID.get(condition, 'lying, from another example')}"
+        yield caption, partial(sensors.degrade, one.name, condition, severity)
+        yield caption, _nothing
         yield f"{title} in order again", partial(sensors.degrade, one.name, None, 1)
 
 
-def _pass() -> None:
+def _nothing() -> None:
     """Leave everything as the last step left it."""

@@ -145,8 +145,8 @@ class SessionState:
         shown = (item.live, item.best, item.doubt, right)
         if shown != self._shown:
             self._shown = shown
-            said = answer_as_json(item)
-            words = {key: said[key] for key in ("label", "best", "confidence", "none", "words", "why")}
+            fields = answer_as_json(item)
+            words = {key: fields[key] for key in ("label", "best", "confidence", "none", "words", "why")}
             self._enter("answer", event.time, live=list(item.live), right=right, **words)
 
     def _happened(self, event: Event) -> None:

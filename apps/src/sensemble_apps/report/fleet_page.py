@@ -67,5 +67,5 @@ def _weeks(key: str, weeks: list[Deployed]) -> str:
         axes.set_xticks(places[::step], [week[5:] for week, _ in known[::step]])
         axes.set_xlabel("week from")
 
-    said = ", ".join(f"{week} {percent_within(one.value, one)} % ({ends(one)})" for week, one in known)
-    return svg.draw(key, "Expected accuracy by week", said, paint)
+    text = ", ".join(f"{week} {percent_within(one.value, one)} % ({ends(one)})" for week, one in known)
+    return svg.draw(key, "Expected accuracy by week", text, paint)

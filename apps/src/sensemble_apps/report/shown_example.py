@@ -48,8 +48,8 @@ def answer_words(answered: Answered, name: str, subset: str) -> str:
     place = outcomes.rows.tolist().index(answered.ids.index(name))
     if outcomes.predicted[place] < 0:
         return UNLIKE
-    said = as_words(answered.labels[outcomes.predicted[place]])
-    return f"{said} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
+    best = as_words(answered.labels[outcomes.predicted[place]])
+    return f"{best} {100 * outcomes.confidences[place]:.0f} %{'' if outcomes.sure[place] else ', unsure'}"
 
 
 def shown(example: Example, specs: Mapping[str, InputSpec]) -> Iterator[Shown]:

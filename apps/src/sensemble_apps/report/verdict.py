@@ -93,17 +93,17 @@ def _confusion(
     totals = np.bincount(shown, minlength=len(labels))
     wrong = counts * ~np.eye(len(labels), dtype=bool)
     order = [divmod(int(place), len(labels)) for place in np.argsort(-wrong, axis=None, kind="stable")]
-    worst = [(true, said) for true, said in order if wrong[true, said]]
+    worst = [(true, other) for true, other in order if wrong[true, other]]
     pairs = [
-        f"{titles[true]} is taken for {titles[said]} in {wrong[true, said]} of {totals[true]} examples "
-        f"({percent(wrong[true, said] / totals[true], 0)}\N{NO-BREAK SPACE}%)"
-        for true, said in worst[:_PAIRS]
+        f"{titles[true]} is taken for {titles[other]} in {wrong[true, other]} of {totals[true]} examples "
+        f"({percent(wrong[true, other] / totals[true], 0)}\N{NO-BREAK SPACE}%)"
+        for true, other in worst[:_PAIRS]
     ]
     involved = list(dict.fromkeys(place for pair in worst for place in pair))[:_SIDE]
     counted = [labels.index(label) for label in classes_in_order(labels)]
     some = [place for place in counted if place in involved or len(labels) <= _SIDE] if worst else []
     rows = [
-        (titles[true], [counts[true, said] / totals[true] or None for said in some])
+        (titles[true], [counts[true, other] / totals[true] or None for other in some])
         for true in some
         if totals[true]
     ]

@@ -75,8 +75,8 @@ class Process:
         with suppress(BrokenPipeError), process:  # of lines that it did not read
             for line in process.stdout:
                 with suppress(ValueError):
-                    if isinstance(said := json.loads(line), dict):
-                        note(said)
+                    if isinstance(message := json.loads(line), dict):
+                        note(message)
             listener.join()
         self.reason = errors[-1].removeprefix("sensemble: ") if errors else ""
         return process.returncode

@@ -55,8 +55,8 @@ def main(data: Path, run: Path, options: Sequence[str]) -> None:
                 if lines:
                     head = None
                     head = instant(data, frozen, advance, data.with_name(BETWEEN))
-                    said = {"right": head.right(), "hardest": head.hardest()}
-                    say_json(said | {"none": head.none, "mistaken": head.mistaken})
+                    message = {"right": head.right(), "hardest": head.hardest()}
+                    say_json(message | {"none": head.none, "mistaken": head.mistaken})
                 if head is not None and targets and again:
                     name = data.parent.resolve().name
                     manifest = export_instant(head, bundle, name, proved=proved, targets=targets)

@@ -103,19 +103,19 @@ class InstantHead:
                 if self.is_fitting:
                     self._process.send("fit")
 
-    def _note(self, said: dict[str, Any]) -> None:
-        if said.get("stage") == "lower":
-            self.lowered = said["done"] / said["total"]
-        self._answered = said.get("answered", self._answered)
-        self.right, self.none = said.get("right", self.right), said.get("none", self.none)
-        self.hardest = said.get("hardest", self.hardest)
-        self.mistaken, self.sets = said.get("mistaken", self.mistaken), said.get("sets", self.sets)
-        if "answered" in said or not self.is_fitting:
+    def _note(self, message: dict[str, Any]) -> None:
+        if message.get("stage") == "lower":
+            self.lowered = message["done"] / message["total"]
+        self._answered = message.get("answered", self._answered)
+        self.right, self.none = message.get("right", self.right), message.get("none", self.none)
+        self.hardest = message.get("hardest", self.hardest)
+        self.mistaken, self.sets = message.get("mistaken", self.mistaken), message.get("sets", self.sets)
+        if "answered" in message or not self.is_fitting:
             self.trouble = ""
-        if is_news := bool({"right", "bundle", "reason"} & said.keys()):
-            self.reason = said.get("reason", "").removeprefix(f"{self._arguments[0]}: ")
-        if is_news or said["stage"] == "lower":
-            self._done(written="bundle" in said)
+        if is_news := bool({"right", "bundle", "reason"} & message.keys()):
+            self.reason = message.get("reason", "").removeprefix(f"{self._arguments[0]}: ")
+        if is_news or message["stage"] == "lower":
+            self._done(written="bundle" in message)
 
 
 def _trouble(status: int, reason: str, *, again: bool) -> str:

@@ -92,12 +92,16 @@ class LiveSession:
 
     def answer(self) -> dict[str, Any] | None:
         """Return the newest answer for JSON, with the probability of every class."""
-        said = self.page.session.view().prediction
-        if said is None:
+        prediction = self.page.session.view().prediction
+        if prediction is None:
             return None
-        probabilities = dict(zip(said.labels, map(float, said.probabilities), strict=True))
-        more = {"live": list(said.live), "unfamiliar": list(said.unfamiliar), "probabilities": probabilities}
-        return {**answer_as_json(said), **more}
+        probabilities = dict(zip(prediction.labels, map(float, prediction.probabilities), strict=True))
+        more = {
+            "live": list(prediction.live),
+            "unfamiliar": list(prediction.unfamiliar),
+            "probabilities": probabilities,
+        }
+        return {**answer_as_json(prediction), **more}
 
     def replace_head(self, bundle: Bundle) -> bool:
         """Go on with the head of another bundle; False if its encoders are others."""

@@ -137,10 +137,10 @@ class CommandJob:
             self._ended = self._clock.now()
             self._done()
 
-    def _note(self, parts: Mapping[str, float], said: dict[str, Any]) -> None:
-        if said.keys() != self._stage.keys():  # the result
+    def _note(self, parts: Mapping[str, float], message: dict[str, Any]) -> None:
+        if message.keys() != self._stage.keys():  # the result
             return
-        self._stage, stage = said, said["stage"]
+        self._stage, stage = message, message["stage"]
         if stage not in self._stages:
             self._stages.append(stage)
         begins = 0.0 if parts is _TRAINING else sum(_TRAINING.values())
@@ -148,7 +148,7 @@ class CommandJob:
             if stage.startswith(word):
                 # Nobody knows how many stages of a word there are: each takes half of what is left.
                 half = 0.5 ** sum(other.startswith(word) for other in self._stages)
-                through = 1 - half * (2 - said["done"] / max(1, said["total"]))
+                through = 1 - half * (2 - message["done"] / max(1, message["total"]))
                 self._left.note(begins + part * through)
             begins += part
 

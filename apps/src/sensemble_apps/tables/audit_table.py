@@ -74,9 +74,9 @@ def cautions(result: AuditResult) -> Iterator[str]:
         for name, gain in gains.items():
             if gain.high < 0:
                 drop = Estimate(-gain.value, -gain.high, -gain.low)
-                said = change(result.metric, result.subsets[name].accuracy, drop)
+                text = change(result.metric, result.subsets[name].accuracy, drop)
                 others = words([words_of(m).sensor for m in subsets.parse(name)])
-                yield f"Adding {words_of(modality).sensor} to {others} hurts: {said}."
+                yield f"Adding {words_of(modality).sensor} to {others} hurts: {text}."
     for name in result.at_chance:
         if "+" not in name:
             yield at_chance(name, result.subsets[name], result.chance[name])
@@ -135,8 +135,8 @@ def flaws(subset: Subset, right: SubsetScore, measured: Reliability) -> Iterator
     live = f"With {sensor_words(subset)}{' alone' if len(subset) == 1 else ''},"
     if not right.low <= measured.confidence <= right.high:
         flaw = "too sure" if measured.confidence > right.high else "too modest"
-        said = percent_within(measured.confidence, right)
+        text = percent_within(measured.confidence, right)
         yield (
-            f"{live} it is {flaw}: it says {said} % on average, and is right in "
+            f"{live} it is {flaw}: it says {text} % on average, and is right in "
             f"{number(right.accuracy, right)} of the examples."
         )

@@ -92,8 +92,8 @@ def _line(judgement: Judgement, audit: AuditResult) -> str:
             how = "with and without"
         return f"{start}: no example was answered {how} {_about(criterion.subset)}"
     estimate, change = judgement.estimate, criterion.change
-    said = _changed(judgement, estimate) if change else _measured(judgement, estimate, audit)
-    return f"{start}: {said}; {_bound(criterion)}"
+    text = _changed(judgement, estimate) if change else _measured(judgement, estimate, audit)
+    return f"{start}: {text}; {_bound(criterion)}"
 
 
 def _bound(criterion: Criterion) -> str:
@@ -136,23 +136,23 @@ def _changed(judgement: Judgement, estimate: Estimate) -> str:
 def _of_every_set(judgement: Judgement, measures: Measures, share: str) -> str:
     several = len({s.n for s in measures.subsets.values()}) > 1
     if judgement.criterion.kind == "P":
-        said = f"{share} of {judgement.n}{' or more' if several else ''} examples"
+        text = f"{share} of {judgement.n}{' or more' if several else ''} examples"
         none = f"; no example has {', '.join(measures.unscored)}" if measures.unscored else ""
-        return f"the mean over all sets of sensors is {said}{none}"
-    said = f"{share} of {judgement.n} examples"
+        return f"the mean over all sets of sensors is {text}{none}"
+    text = f"{share} of {judgement.n} examples"
     if measures.unscored:
-        said = f"{said}; no example has {', '.join(measures.unscored)}"
+        text = f"{text}; no example has {', '.join(measures.unscored)}"
     lowest = min(measures.subsets, key=lambda name: measures.subsets[name].low)
     if lowest != measures.worst:
-        said = f"{said}; its interval reaches as low as that of {_about(subsets.parse(lowest))}"
-    return f"the worst set of sensors is {_about(subsets.parse(measures.worst))}, with {said}"
+        text = f"{text}; its interval reaches as low as that of {_about(subsets.parse(lowest))}"
+    return f"the worst set of sensors is {_about(subsets.parse(measures.worst))}, with {text}"
 
 
 def _about(subset: Sequence[str]) -> str:
     if not subset:
         return "all sensors"
-    said, name = words([words_of(modality).sensor for modality in subset]), subsets.name(subset)
-    return said if said == name else f"{said} ({name})"
+    text, name = words([words_of(modality).sensor for modality in subset]), subsets.name(subset)
+    return text if text == name else f"{text} ({name})"
 
 
 def to_json(verdicts: Verdicts) -> dict[str, Any]:
@@ -175,12 +175,12 @@ def _write_junit(path: Path, verdicts: Verdicts) -> None:
     suite = ET.Element(
         "testsuite", name="sensemble gate", tests=str(len(verdicts)), failures=str(unmet), errors="0"
     )
-    for one, said in verdicts:
+    for one, text in verdicts:
         case = ET.SubElement(suite, "testcase", classname="gate", name=one.criterion.text)
         if one.verdict == "met":
-            ET.SubElement(case, "system-out").text = said
+            ET.SubElement(case, "system-out").text = text
         else:
-            ET.SubElement(case, "failure", type=one.verdict, message=said)
+            ET.SubElement(case, "failure", type=one.verdict, message=text)
     ET.indent(suite)
     write(path, '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(suite, "unicode") + "\n")
 

@@ -215,8 +215,8 @@ def _on_spark(files: Sequence[_File], master: str) -> Iterator[ibis.Table]:
         rows.withColumn("hour", unix_timestamp("hour")).createOrReplaceTempView("heartbeats")
         yield connection.table("heartbeats")
     except (PySparkException, Py4JError) as error:
-        said = " ".join(str(error).splitlines()[:2])  # Java's stack follows
-        raise InputError(f"--engine {master}: Spark failed: {said}") from error
+        text = " ".join(str(error).splitlines()[:2])  # Java's stack follows
+        raise InputError(f"--engine {master}: Spark failed: {text}") from error
     finally:
         if session is not None:
             session.stop()

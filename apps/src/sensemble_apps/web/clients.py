@@ -111,12 +111,12 @@ class _Client:
             message = await self._socket.receive()
             if message["type"] == "websocket.disconnect":
                 return
-            data, said = message.get("bytes"), message.get(_TEXT)
+            data, text = message.get("bytes"), message.get(_TEXT)
             try:
                 if data is not None:
                     self._receive_sample(data)
                 else:
-                    await self._act(said or "")
+                    await self._act(text or "")
             except SampleError as error:
                 await self._close(str(error))
                 return
@@ -130,12 +130,12 @@ class _Client:
         if given in self._sensors:  # else it was stopped while this was on its way
             self._sensors[given][0].put(sample, captured, memoryview(data)[HEADER.size :])
 
-    async def _act(self, said: str) -> None:
+    async def _act(self, text: str) -> None:
         """Carry out a message or answer with a refusal; SampleError if it is malformed or too long."""
-        if len(said) > limits.BODY or not self._commands.allows():
+        if len(text) > limits.BODY or not self._commands.allows():
             raise SampleError("too many messages, or too long a message")
         try:
-            given = Fields(said)
+            given = Fields(text)
             kind = given.string("type")
         except BadDataError as error:
             raise SampleError("a message that is not an object of JSON with a type") from error

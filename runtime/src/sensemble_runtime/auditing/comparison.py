@@ -163,8 +163,8 @@ def compared(
                 f"example {a.ids[row]!r} is other data in A than in B; audit both on one data set"
             )
         if {*a.truth[row]} != {*b.truth[other]}:
-            said = f"{'+'.join(a.truth[row])} in A and {'+'.join(b.truth[other])} in B"
-            raise ComparisonError(f"example {a.ids[row]!r} is {said}; audit both on one data set")
+            text = f"{'+'.join(a.truth[row])} in A and {'+'.join(b.truth[other])} in B"
+            raise ComparisonError(f"example {a.ids[row]!r} is {text}; audit both on one data set")
     pairs = {name: _pair(before, b.sets[name], both) for name, before in a.sets.items() if name in b.sets}
     pairs = {name: pair for name, pair in pairs.items() if len(pair[0].rows)}
     if not pairs:

@@ -52,8 +52,8 @@ def _run(bundle: Bundle, modality: str, limit: float) -> tuple[float | None, str
     try:
         return float(done.stdout), ""
     except ValueError:
-        said = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
-        return None, said[-1]
+        lines = done.stderr.strip().splitlines() or [f"ended with status {done.returncode}"]
+        return None, lines[-1]
 
 
 def main(path: Path, modality: str, fingerprint: str) -> None:

@@ -74,28 +74,28 @@ def answer(
         lies: by modality, and by `belief.whole` of a device, the probability [N] or of all that it lies;
             others lie as any does (`RARE`).
     """
-    said = [evidence[m] for m in subset]
+    own = [evidence[m] for m in subset]
     there = np.stack([present[m] for m in subset])
     usable = np.stack([evidence[m].usable(present[m]) for m in subset])
     far = np.stack([_far(evidence[m], present[m]) for m in subset])
-    odds = np.stack([np.zeros(there.shape[1]) if one.known is None else one.known for one in said])
+    odds = np.stack([np.zeros(there.shape[1]) if one.known is None else one.known for one in own])
     unlike = ~usable.any(axis=0)
     asked = np.where(unlike, there & (odds >= -KNOWN), usable)
-    against = are_strange(there & ~usable & ~asked, far, [one.device for one in said])
+    against = are_strange(there & ~usable & ~asked, far, [one.device for one in own])
     chances = np.stack([np.broadcast_to(lies.get(m, RARE), there.shape[1:]) for m in subset])
     devices = {
         one.device: np.broadcast_to(lies.get(whole(one.device), RARE), there.shape[1:])
-        for one in said
+        for one in own
         if one.device
     }
-    opinions = np.stack([one.opinions(task) for one in said])
+    opinions = np.stack([one.opinions(task) for one in own])
     probabilities = np.full(opinions.shape[1:], 1 / opinions.shape[2], np.float32)
     doubts = np.empty(there.shape[1], np.int8)
     sets, which = np.unique(np.stack([asked, against]), axis=2, return_inverse=True)
     for number, (live, strange) in enumerate(np.moveaxis(sets, 2, 0)):
         rows = np.flatnonzero(which.reshape(-1) == number)
         if live.any():
-            some = [one.take(rows) for one in compress(said, live)]
+            some = [one.take(rows) for one in compress(own, live)]
             turned = {device: chance[rows] for device, chance in devices.items()}
             lying = chances[live][:, rows]
             probabilities[rows] = believe(some, lying, redundancy, task, int(strange.sum()), turned)

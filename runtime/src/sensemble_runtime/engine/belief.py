@@ -282,23 +282,23 @@ class Belief:
     def learn(self, opinions: Mapping[str, Floats], now: float) -> Floats:
         """Note the opinions [C], one or more, of a moment; return the likelihoods [n, C] of all."""
         live = np.array([m in opinions for m in self._modalities])
-        said = np.ones((len(live), len(next(iter(opinions.values())))))  # absent: no evidence
-        said[live] = likelihoods(np.stack([opinions[m] for m in self._modalities if m in opinions]))
-        logs = np.log(said)
+        likelihood = np.ones((len(live), len(next(iter(opinions.values())))))  # absent: no evidence
+        likelihood[live] = likelihoods(np.stack([opinions[m] for m in self._modalities if m in opinions]))
+        logs = np.log(likelihood)
         agreement = float(np.logaddexp.reduce(logs.sum(axis=0)))
         if now - self._began >= SCENE and self._is_over(logs, live):
             if self._scene is not None:
                 found = self._posterior(self._scene)
                 self._lies = (1 - RARE) * found.lies + RARE * RARE
                 self._turned = {d: (1 - RARE) * p + RARE * RARE for d, p in found.turned.items()}
-            self._scene, self._agreement, self._began = said, agreement, now
+            self._scene, self._agreement, self._began = likelihood, agreement, now
             self._first, self._known = logs, live
         else:
             if agreement > self._agreement:  # sensors that lag behind disagree for a while
-                self._scene, self._agreement = said, agreement
+                self._scene, self._agreement = likelihood, agreement
             self._first = np.where((live & ~self._known)[:, np.newaxis], logs, self._first)
             self._known = live | self._known
-        return said
+        return likelihood
 
     def _is_over(self, logs: Floats, live: NDArray[np.bool_]) -> bool:
         """Return whether the live modalities now favour another class, all, without one or without a device.
@@ -309,8 +309,8 @@ class Belief:
         if not both.any():
             return True
         parts = [*([row] for row in np.flatnonzero(both).tolist()), *self._devices.values()]
-        said, before = (np.where(both[:, np.newaxis], each, 0) for each in (logs, self._first))
-        return _tops(said, parts) != _tops(before, parts)
+        after, before = (np.where(both[:, np.newaxis], each, 0) for each in (logs, self._first))
+        return _tops(after, parts) != _tops(before, parts)
 
     def forget(self, modality: str) -> None:
         """Forget a modality whose sensor left, and a device without another."""
@@ -320,10 +320,10 @@ class Belief:
         if self._scene is not None:
             self._scene[row] = 1.0
 
-    def _posterior(self, said: Floats) -> "_Found":
+    def _posterior(self, likelihood: Floats) -> "_Found":
         """Return who lies by the likelihoods [n, C] of a moment and the probabilities before it."""
-        lies, live = self._lies, (said != 1).any(axis=1)
-        logs = np.log((1 - lies)[:, np.newaxis] * said + lies[:, np.newaxis])
+        lies, live = self._lies, (likelihood != 1).any(axis=1)
+        logs = np.log((1 - lies)[:, np.newaxis] * likelihood + lies[:, np.newaxis])
         chances = {
             device: float(_chance(np.array(self._turned[device]), int(live[rows].sum()), int(live.sum())))
             for device, rows in self._devices.items()
@@ -333,7 +333,7 @@ class Belief:
         for device, chance in chances.items():
             if chance > 0:
                 own = logs[self._devices[device]].sum(axis=0)
-                joint[device] = own, _witness(own, np.array(chance), 1 / said.shape[1])
+                joint[device] = own, _witness(own, np.array(chance), 1 / likelihood.shape[1])
                 sums += joint[device][1] - own
         largest = sums.max()  # keeps the exponentials from overflowing
         total = np.exp(sums - largest).mean()

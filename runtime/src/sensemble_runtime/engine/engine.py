@@ -394,12 +394,12 @@ class Engine(Suite):
         assert self._sparing is not None  # noqa: S101 - it was asked
         order, reasons = self._sparing.order, dict[str, str]()
         for one in woken:
-            said = _CAUSES[one.cause]
+            reason = _CAUSES[one.cause]
             if one.cause == "unsure":
                 chances = self._live_set.steps[one.place - 1].probabilities[0]
                 two = [self.bundle.labels[i] for i in chances.argsort(kind="stable")[:-3:-1]]
-                said = f"unsure between {' and '.join(two)}"
-            reasons |= dict.fromkeys(order[one.place], said)
+                reason = f"unsure between {' and '.join(two)}"
+            reasons |= dict.fromkeys(order[one.place], reason)
             self._waking |= dict.fromkeys(self.working.intersection(order[one.place]), self._now)
         resting = [m for place in order[self._sparing.needed :] for m in place]
         took = {m: f"; its first answer took {self._took[m]:.1f} s" for m in resting if m in self._took}

@@ -149,9 +149,9 @@ def product(
     return total
 
 
-def going_on(said: Floats | float, rest: Floats) -> Floats:
+def going_on(ratios: Floats | float, rest: Floats) -> Floats:
     """Return the log-odds [..., C] that each class is going on, by what is said against none."""
-    total = said + np.log(rest)
+    total = ratios + np.log(rest)
     shares = np.exp(total - np.logaddexp(0, np.logaddexp.reduce(total, axis=-1, keepdims=True)))
     return np.asarray(np.log(shares + _LEAST) - np.log(1 - shares + _LEAST))
 
@@ -199,8 +199,8 @@ class Timeline:
         for m, ratio in own.items():
             if self._shared or fresh is None or m in fresh:
                 self._filters.setdefault(m, Filter(self.calibration, self._labels)).note(time, ratio)
-        said = {m: self._filters[m].now(time) for m in own if m in self._filters}
-        odds = going_on(said[""] if self._shared else product(said, trusted, weights), self._rest)
+        ratios = {m: self._filters[m].now(time) for m in own if m in self._filters}
+        odds = going_on(ratios[""] if self._shared else product(ratios, trusted, weights), self._rest)
         self._answered = time
         return list(self._episodes.step(time, odds, self.calibration.threshold(near), sensors))
 

@@ -172,8 +172,8 @@ def _described(path: Path, error: sqlite3.Error) -> str:
         if path.is_dir():  # which SQLite reports as a disk error
             return "is a folder; name a file"
     remedy = next((remedy for code, remedy in _REMEDIES.items() if name.startswith(code)), _FOLDER)
-    said = " ".join(str(error).split())[:200]  # SQLite quotes the whole of a damaged schema
-    return f"cannot be used as a record ({said}); {remedy}"
+    text = " ".join(str(error).split())[:200]  # SQLite quotes the whole of a damaged schema
+    return f"cannot be used as a record ({text}); {remedy}"
 
 
 def version(db: sqlite3.Connection, path: Path) -> int:

@@ -66,11 +66,11 @@ class Captions(StreamSensor):
                 cues, origin = read_subtitles(Path(source)), self._clock.now()
             except BadDataError as error:
                 raise SensorUnavailableError(str(error)) from error
-            said = (
+            texts = (
                 Sample(self.modality, cue.text, origin + cue.start, cut=i == 0) for i, cue in enumerate(cues)
             )
             shown = SensorEndedError(f"{self.name}: all is shown")
-            return Played(said, shown, self._clock, origin + max(cue.end for cue in cues))
+            return Played(texts, shown, self._clock, origin + max(cue.end for cue in cues))
         file = _STDIN if source == "-" else open_stream(source)
         mode = os.fstat(file).st_mode  # standard input may have been closed
         if stat.S_ISREG(mode):

@@ -177,12 +177,12 @@ def backgrounds(
     for stream in streams:
         if stream.split == split:
             timed = [m for m in stream.modalities if m in specs and not kind_of(specs[m]).tokenized]
-            said = [m for m in stream.modalities if m in specs and kind_of(specs[m]).tokenized]
+            texts = [m for m in stream.modalities if m in specs and kind_of(specs[m]).tokenized]
             if timed and longest:
                 declared = {m: _declared(specs[m]) for m in timed}
                 length = min(kind_of(specs[m]).seconds(stream.values[m], declared[m]) for m in timed)
                 found += _windows(stream, timed, length, longest)
-            for m in said:
+            for m in texts:
                 cues = kind_of(specs[m]).play(stream.values[m], specs[m], 0.0)
                 found += [
                     _cut(stream, {m: str(cue.data)}, cue.time) for cue in cues if _free(stream, cue.time)
