@@ -93,8 +93,7 @@ class SubsetJob:
                 student = distill_subsets(start, unlabelled, self.teacher(), self.background)
             if not self.held_out:
                 return student
-            student = sized(student, selection, self.job.loop("sizes"))
-            return balanced(student, selection, self.job.loop("balance"))
+            return balanced(self._sized(student), selection, self.job.loop("balance"))
 
         return self.trained("subset", make)
 
@@ -116,7 +115,7 @@ class SubsetJob:
 
     def masd(self) -> Model:
         """Return MASD's model of an M_T that lacks some modality."""
-        return self.trained("masd", lambda loop: masd(self.start(loop), self.sources["distill"]))
+        return self.trained("masd", lambda loop: self._sized(masd(self.start(loop), self.sources["distill"])))
 
     def late_fusion(self) -> LateFusion:
         """Return the calibrated sum of the specialists of M_T."""
@@ -133,8 +132,7 @@ class SubsetJob:
 
         def one(loop: Loop) -> Model:
             probed = self._probe((modality,), loop)
-            tuned = finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop))
-            return sized(tuned, selection, self.job.loop("sizes")) if self.held_out else tuned
+            return self._sized(finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop)))
 
         adapted = self.job.trained(f"specialists/{modality}", f"specialist {modality}", one)
         encoder, whole = (
@@ -175,3 +173,6 @@ class SubsetJob:
 
     def _probe(self, train: Subset, loop: Loop) -> Model:
         return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)
+
+    def _sized(self, model: Model) -> Model:
+        return sized(model, self.sources["calibrate"], self.job.loop("sizes")) if self.held_out else model

@@ -5,7 +5,7 @@ from dataclasses import replace
 import torch
 from sensemble_runtime.auditing.calibration import LEAST
 
-from sensemble_train.data.clips import ClipSource
+from sensemble_train.data.clips import Clips, ClipSource
 from sensemble_train.models.model import Model
 from sensemble_train.models.places import SIZES
 from sensemble_train.objectives.task import task_loss
@@ -23,7 +23,9 @@ def sized(model: Model, selection: ClipSource, loop: Loop) -> Model:
     for m, config in model.description.configs.items():
         pictures = selection.having((m,))
         if config.sizes and pictures.targets is not None and len(pictures) >= LEAST:
-            model = min((model, _reading(model, m)), key=lambda one: _loss(one, m, pictures, loop))
+            more = _reading(model, m)
+            before, after = embed(pictures, loop, model, more)
+            model = more if _loss(more, m, after) < _loss(model, m, before) else model
     return model
 
 
@@ -36,8 +38,7 @@ def _reading(model: Model, modality: str) -> Model:
 
 
 @torch.no_grad()
-def _loss(model: Model, modality: str, pictures: ClipSource, loop: Loop) -> float:
-    (clips,) = embed(pictures, loop, model)
-    assert clips.targets is not None  # noqa: S101 - those of `pictures`
-    answers = model.head.folded()(clips.inputs[modality])
-    return float(task_loss(answers, clips.targets, model.description.task))
+def _loss(model: Model, modality: str, embedded: Clips) -> float:
+    assert embedded.targets is not None  # noqa: S101 - those of the pictures
+    answers = model.head.folded()(embedded.inputs[modality])
+    return float(task_loss(answers, embedded.targets, model.description.task))
