@@ -82,22 +82,22 @@ def dark_and_bright(folder: Path, *, pretrain: int = 8, train: int = 4, evaluati
     return lines
 
 
-class FrozenEncoders(nn.Module):
+class MeanAndDeviation(nn.Module):
     """Somebody's own encoder: the mean and the deviation of a window, and how many windows it has read."""
 
     read = 0
 
     def forward(self, raw: Tensor) -> Tensor:
         """Map [B, ...] to [B, 2]."""
-        FrozenEncoders.read += len(raw)
+        MeanAndDeviation.read += len(raw)
         x = raw.float().flatten(1)
         return torch.stack([x.mean(dim=1), x.std(dim=1)], dim=1)
 
 
-def own(spec: InputSpec) -> FrozenEncoders:
+def own(spec: InputSpec) -> MeanAndDeviation:
     """Make it, as `tests.train.tiny:own` in `--encoder`."""
     assert spec.shape[0] == 1
-    return FrozenEncoders()
+    return MeanAndDeviation()
 
 
 class Pitch(nn.Module):

@@ -14,7 +14,7 @@ from sensemble_train.models.encoders import EncoderConfig
 from sensemble_train.models.pretrained.encoder import Pretrained
 from torch import Tensor, nn
 
-from tests.train.tiny import SPECS, FrozenEncoders, raw_inputs
+from tests.train.tiny import SPECS, MeanAndDeviation, raw_inputs
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def test_a_window_is_read_once_and_its_views_depend_on_it_alone(encoder: Pretrai
     windows = raw_inputs(40)["audio"]
     state, first = torch.get_rng_state(), embed(encoder, windows)
     assert torch.equal(torch.get_rng_state(), state), "training's own draws stay as they are"
-    before = FrozenEncoders.read
+    before = MeanAndDeviation.read
     assert torch.equal(embed(encoder, windows[torch.arange(39, -1, -1)]).flip(0), first)
     more = torch.cat([windows[7:9], raw_inputs(3, seed=1)["audio"]])
     assert torch.equal(embed(encoder, more)[:2], first[7:9])
-    assert FrozenEncoders.read - before == 2 + 3 * 3, "a look at the encoder twice, and the three new ones"
+    assert MeanAndDeviation.read - before == 2 + 3 * 3, "a look at the encoder twice, and the three new ones"
 
 
 def test_other_changes_and_another_encoder_are_computed_anew(encoder: Pretrained) -> None:
@@ -53,9 +53,9 @@ def test_other_changes_and_another_encoder_are_computed_anew(encoder: Pretrained
     assert not torch.equal(embed(encoder, windows, AugmentConfig(noise=1.0)), first)
     assert embed(encoder, windows, views=1).shape == (4, 1, 2)
     video = Pretrained(SPECS["video"], EncoderConfig(8, 1, 1, 4, source="tests.train.tiny:own"))
-    before = FrozenEncoders.read
+    before = MeanAndDeviation.read
     embed(video, raw_inputs(4)["video"])
-    assert FrozenEncoders.read - before == 1 + 4 * 3
+    assert MeanAndDeviation.read - before == 1 + 4 * 3
 
 
 def test_what_is_kept_is_private_and_may_be_damaged(encoder: Pretrained, tmp_path: Path) -> None:
@@ -65,9 +65,9 @@ def test_what_is_kept_is_private_and_may_be_damaged(encoder: Pretrained, tmp_pat
     assert path.stat().st_mode & 0o777 == PRIVATE_FILE, "one could tell from them who spoke"
     path.write_bytes(path.read_bytes()[:50])
     assert torch.equal(embed(encoder, windows), first)
-    before = FrozenEncoders.read
+    before = MeanAndDeviation.read
     embed(encoder, windows)
-    assert FrozenEncoders.read - before == 1, "the damaged file was replaced"
+    assert MeanAndDeviation.read - before == 1, "the damaged file was replaced"
 
 
 def test_the_least_used_goes(encoder: Pretrained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,11 +80,11 @@ def test_the_least_used_goes(encoder: Pretrained, tmp_path: Path, monkeypatch: p
     size = max(path.stat().st_size for path in tmp_path.rglob("*.safetensors"))
     monkeypatch.setattr(user_cache, "MOST", 2 * size + 10)
     embed(encoder, raw_inputs(1, seed=1)["audio"])
-    before = FrozenEncoders.read
+    before = MeanAndDeviation.read
     embed(encoder, takes[:1])
-    assert FrozenEncoders.read - before == 1, "only the look at the encoder"
+    assert MeanAndDeviation.read - before == 1, "only the look at the encoder"
     embed(encoder, takes[1:2])
-    assert FrozenEncoders.read - before == 2 + 3
+    assert MeanAndDeviation.read - before == 2 + 3
     assert len(list(tmp_path.rglob("*.safetensors"))) == 2
 
 

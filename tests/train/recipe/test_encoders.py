@@ -17,7 +17,7 @@ from sensemble_train.recipe import recipe
 from sensemble_train.recipe.config import Config, read_config
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig, ProbeConfig
 
-from tests.train.tiny import FrozenEncoders, dark_and_bright, write_index
+from tests.train.tiny import MeanAndDeviation, dark_and_bright, write_index
 
 ENCODERS = {"audio": "whisper-tiny.en", "text": "minilm", "video": "tests.train.tiny:own"}
 
@@ -68,9 +68,9 @@ def test_a_run_trains_adapters_and_unfrozen_blocks_alone_and_another_seed_embeds
     assert changed == {"4", "5"}, "the last two of MiniLM's six blocks"
     ids = torch.tensor([model.tokenizer.encode("a word").ids + [0] * 28])
     assert torch.equal(model.front({"text": ids})["text"], ids)
-    read = FrozenEncoders.read
+    read = MeanAndDeviation.read
     recipe.run(replace(config, seed=1, encoders={"video": ENCODERS["video"]}, unfrozen={}), tmp_path / "b")
-    assert FrozenEncoders.read - read < 20 + 400, (
+    assert MeanAndDeviation.read - read < 20 + 400, (
         "backgrounds are drawn anew; of the clips, nothing is read again"
     )
 

@@ -16,7 +16,7 @@ from sensemble_train.recipe.linear import DECAY
 from sklearn.linear_model import LogisticRegression
 from torch import Tensor
 
-from tests.train.tiny import ENCODERS, FrozenEncoders, Line, Pitch, write_clip, write_index
+from tests.train.tiny import ENCODERS, Line, MeanAndDeviation, Pitch, write_clip, write_index
 
 LEVELS, HERTZ = {"dark": 30, "bright": 200, "grey": 110}, {"dark": 300, "bright": 1800, "grey": 900}
 
@@ -98,10 +98,10 @@ def test_a_sensor_that_knows_nothing_outweighs_none_that_knows(tmp_path: Path) -
 def test_of_a_class_that_is_added_alone_the_takes_are_read(tmp_path: Path) -> None:
     sources = {"video": "tests.train.tiny:own"}
     instant(takes(tmp_path, {"dark": 3, "bright": 3}), sources)
-    before = FrozenEncoders.read
+    before = MeanAndDeviation.read
     found = instant(takes(tmp_path, {"dark": 3, "bright": 3, "grey": 3}), sources)
     assert found.model.description.labels == ("bright", "dark", "grey")
-    assert FrozenEncoders.read - before <= 2 * 6 + 4, "two views of six examples, and some test inputs"
+    assert MeanAndDeviation.read - before <= 2 * 6 + 4, "two views of six examples, and some test inputs"
 
 
 def test_a_take_of_another_class_than_it_says_is_the_hardest(tmp_path: Path) -> None:

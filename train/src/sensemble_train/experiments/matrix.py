@@ -85,7 +85,7 @@ def _check_initialize(config: Experiment) -> None:
 
 
 def _finetune(cell: SubsetJob) -> Model:
-    return cell.trained("finetune", lambda loop: finetune(cell.start(loop)))
+    return cell.trained("finetune", lambda loop: cell.sized(finetune(cell.start(loop))))
 
 
 def _masd(cell: SubsetJob) -> Model:
@@ -117,7 +117,7 @@ def _averaged(method: str, row: MatrixRow, *, softened: bool = False) -> MatrixR
             probed = cell.probed()
             for parameter in probed.head.parameters():
                 parameter.data.mul_(1 if softened else temperature)
-            return wiseft(row(cell), probed, alpha)
+            return cell.sized(wiseft(row(cell), probed, alpha))
 
         return cell.trained(method, merged)
 
@@ -125,7 +125,9 @@ def _averaged(method: str, row: MatrixRow, *, softened: bool = False) -> MatrixR
 
 
 def _on_labels(method: str, *, drawn: bool = False) -> MatrixRow:
-    return lambda cell: cell.trained(method, lambda loop: labelled_subsets(cell.start(loop), drawn=drawn))
+    return lambda cell: cell.trained(
+        method, lambda loop: cell.sized(labelled_subsets(cell.start(loop), drawn=drawn))
+    )
 
 
 ROWS: MatrixRows = {

@@ -3,7 +3,7 @@
 import copy
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import Path
 from textwrap import shorten
@@ -216,3 +216,11 @@ def _tokenizer(written: str) -> Tokenizer:
 def copied(model: Model) -> Model:
     """Return a copy with weights of its own; it shares the tokenizer, which nothing changes."""
     return copy.deepcopy(model, {id(model.tokenizer): model.tokenizer})
+
+
+def configured(model: Model, configs: Mapping[str, EncoderConfig]) -> Model:
+    """Return a copy in evaluation mode, of the same weights, some of whose encoders are configured anew."""
+    described = model.description
+    changed = Model(replace(described, configs={**described.configs, **configs}), model.tokenizer)
+    changed.load_state_dict(model.state_dict())
+    return changed.eval()

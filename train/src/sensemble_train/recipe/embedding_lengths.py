@@ -8,7 +8,7 @@ from sensemble_runtime.subsets import measured
 from torch import Tensor
 
 from sensemble_train.data.clips import LOG, ClipSource
-from sensemble_train.models.model import Model
+from sensemble_train.models.model import Model, configured
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
@@ -19,13 +19,10 @@ _PULL = 1e-3  # weight of the squared logarithms: it keeps them finite where all
 
 def balanced(model: Model, selection: ClipSource, loop: Loop) -> Model:
     """Return `model` with embeddings of the `fitted` lengths."""
-    described, lengths = model.description, fitted(model, selection, loop)
+    configs, lengths = model.description.configs, fitted(model, selection, loop)
     if not lengths:
         return model
-    configs = {m: replace(config, length=lengths[m]) for m, config in described.configs.items()}
-    changed = Model(replace(described, configs=configs), model.tokenizer)
-    changed.load_state_dict(model.state_dict())
-    return changed.eval()
+    return configured(model, {m: replace(configs[m], length=length) for m, length in lengths.items()})
 
 
 def fitted(model: Model, selection: ClipSource, loop: Loop) -> dict[str, float]:

@@ -93,7 +93,7 @@ class SubsetJob:
                 student = distill_subsets(start, unlabelled, self.teacher(), self.background)
             if not self.held_out:
                 return student
-            return balanced(self._sized(student), selection, self.job.loop("balance"))
+            return balanced(self.sized(student), selection, self.job.loop("balance"))
 
         return self.trained("subset", make)
 
@@ -115,7 +115,7 @@ class SubsetJob:
 
     def masd(self) -> Model:
         """Return MASD's model of an M_T that lacks some modality."""
-        return self.trained("masd", lambda loop: self._sized(masd(self.start(loop), self.sources["distill"])))
+        return self.trained("masd", lambda loop: self.sized(masd(self.start(loop), self.sources["distill"])))
 
     def late_fusion(self) -> LateFusion:
         """Return the calibrated sum of the specialists of M_T."""
@@ -132,7 +132,7 @@ class SubsetJob:
 
         def one(loop: Loop) -> Model:
             probed = self._probe((modality,), loop)
-            return self._sized(finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop)))
+            return self.sized(finetune(Start(probed, labelled, (modality,), self.job.config.finetune, loop)))
 
         adapted = self.job.trained(f"specialists/{modality}", f"specialist {modality}", one)
         encoder, whole = (
@@ -158,7 +158,7 @@ class SubsetJob:
 
     def probed(self) -> Model:
         """Return the linear probe of this M_T."""
-        return self.trained("linear_probe", lambda loop: self._probe(self.train, loop))
+        return self.trained("linear_probe", lambda loop: self.sized(self._probe(self.train, loop)))
 
     def trained(self, method: str, make: Callable[[Loop], Model]) -> Model:
         """Return the model of a method for this M_T, made and saved first if it is not there yet."""
@@ -171,8 +171,9 @@ class SubsetJob:
             return LateFusion(readers, self.prior()).eval()
         return fuse(readers, self.prior(), self.sources["calibrate"], self.job.loop("temperatures"))
 
+    def sized(self, model: Model) -> Model:
+        """Return a trained model that reads pictures at the sizes that suit `calibrate`."""
+        return sized(model, self.sources["calibrate"], self.job.loop("sizes")) if self.held_out else model
+
     def _probe(self, train: Subset, loop: Loop) -> Model:
         return linear_probe(self.pretrained, self.embedded, train, self.job.config.probe, loop.seed)
-
-    def _sized(self, model: Model) -> Model:
-        return sized(model, self.sources["calibrate"], self.job.loop("sizes")) if self.held_out else model

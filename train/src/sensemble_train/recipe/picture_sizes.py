@@ -6,15 +6,15 @@ import torch
 from sensemble_runtime.auditing.calibration import LEAST
 
 from sensemble_train.data.clips import Clips, ClipSource
-from sensemble_train.models.model import Model
-from sensemble_train.models.places import SIZES
+from sensemble_train.models.model import Model, configured
+from sensemble_train.models.places import LEARNED, SIZES
 from sensemble_train.objectives.task import task_loss
 from sensemble_train.recipe.evaluate import embed
 from sensemble_train.training.loop import Loop
 
 
 def sized(model: Model, selection: ClipSource, loop: Loop) -> Model:
-    """Return `model`, or one that reads pictures at `SIZES`: the one that makes the labels likelier.
+    """Return `model`, reading pictures at the sizes that make the labels likelier: those learned, or `SIZES`.
 
     The labels are those of `selection` (`calibrate`), which was not trained on, by pictures alone. Things
     that come near and far are found at more sizes than were learned; where all are of one size, reading at
@@ -23,18 +23,10 @@ def sized(model: Model, selection: ClipSource, loop: Loop) -> Model:
     for m, config in model.description.configs.items():
         pictures = selection.having((m,))
         if config.sizes and pictures.targets is not None and len(pictures) >= LEAST:
-            more = _reading(model, m)
-            before, after = embed(pictures, loop, model, more)
-            model = more if _loss(more, m, after) < _loss(model, m, before) else model
+            few, many = (configured(model, {m: replace(config, sizes=sizes)}) for sizes in (LEARNED, SIZES))
+            of_few, of_many = embed(pictures, loop, few, many)
+            model = many if _loss(many, m, of_many) < _loss(few, m, of_few) else few
     return model
-
-
-def _reading(model: Model, modality: str) -> Model:
-    described = model.description
-    configs = {**described.configs, modality: replace(described.configs[modality], sizes=SIZES)}
-    changed = Model(replace(described, configs=configs), model.tokenizer)
-    changed.load_state_dict(model.state_dict())
-    return changed.eval()
 
 
 @torch.no_grad()
