@@ -1,5 +1,6 @@
 """The matrix with every row: complete, and what ships in it is what the recipe alone would train."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,8 +9,9 @@ import torch
 from sensemble_train.experiments import matrix
 from sensemble_train.experiments.config import Experiment
 from sensemble_train.experiments.matrix import rows_of
-from sensemble_train.models.model import load_model
-from sensemble_train.recipe import recipe
+from sensemble_train.models.model import Model, load_model
+from sensemble_train.models.places import SIZES
+from sensemble_train.recipe import picture_sizes, recipe
 from sensemble_train.recipe.methods import PretrainConfig
 from sensemble_train.recipe.run_folder import Matrix
 
@@ -105,3 +107,20 @@ def test_a_run_may_begin_with_anothers_encoders(run: tuple[Experiment, Path, Mat
     for m in new.modalities:
         theirs = old.encoders[m].state_dict()
         assert all(torch.equal(value, theirs[key]) for key, value in new.encoders[m].state_dict().items())
+
+
+def test_what_ships_and_its_rivals_read_pictures_at_sizes_chosen_alike(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def loss(model: Model, modality: str, _: object) -> int:
+        return -len(model.description.configs[modality].sizes)
+
+    monkeypatch.setattr(picture_sizes, "LEAST", 1)
+    monkeypatch.setattr(picture_sizes, "_loss", loss)
+    lines = [{**line, "labels": line["labels"] or ["dark"]} for line in dark_and_bright(tmp_path)]
+    calibrate = [{**line, "split": "calibrate"} for line in lines if line["split"] == "eval"]
+    config = experiment_for(write_index(tmp_path, [*lines, *calibrate]), "video")
+    out = tmp_path / "run"
+    matrix.run(config, out)
+    for path in [*out.glob("models/*/video/model.json"), out / "specialists/video/model.json"]:
+        assert json.loads(path.read_text())["configs"]["video"]["sizes"] == [*SIZES], path.parent
