@@ -224,7 +224,10 @@ def instant(
     else:
         other, strange = encoders.read(backgrounds, progress) if backgrounds else (raw, {})
     encoders.keep([*examples, *backgrounds])
-    unlike, others = HeldOutAnswers(backgrounds, len(labels)), HeldOutAnswers(examples, len(labels))
+    of_backgrounds, of_examples = (
+        HeldOutAnswers(backgrounds, len(labels)),
+        HeldOutAnswers(examples, len(labels)),
+    )
     left_out, limits, likeness = {}, dict[str, float](), dict[str, Tensor]()
     several = task == "multi-class" and len(labels) > 2  # of which one can be left out
     slopes = torch.zeros(len(chosen), encoders.configs[chosen[0]].embedding)
@@ -241,19 +244,21 @@ def instant(
         unfamiliar = torch.zeros(len(folds), dtype=torch.bool)
         if m in strange:
             codes = group_codes([group for group, has in zip(groups, has_it.tolist(), strict=True) if has])
-            turns = unlike.folds(other.present[m])
+            turns = of_backgrounds.folds(other.present[m])
             fit = fit_familiarity(features[m], strange[m], folds, codes, turns, classes)
             strangers = fit.of_other < fit.limit
             if not guessed or strangers.float().mean() > 0.5:
                 limits[m], unfamiliar = fit.limit, fit.of_class < fit.limit
                 likeness[m] = torch.zeros(len(raw)).index_put((has_it,), fit.of_known)
                 slopes[row, place : place + features[m].shape[2] + 1] = fit.weights
-                unlike.note(other.present[m], strangers, strange[m][:, 0] @ found.weight.T + found.bias)
-        others.note(has_it, unfamiliar, found.without_class)
+                of_backgrounds.note(
+                    other.present[m], strangers, strange[m][:, 0] @ found.weight.T + found.bias
+                )
+        of_examples.note(has_it, unfamiliar, found.without_class)
     shown = replace(raw, targets=truth).take(torch.arange(len(raw)), chosen)
     familiarity = Familiarity(slopes.numpy(), np.zeros(len(chosen), np.float32)) if limits else None
-    none = None if guessed else unlike.right()
-    mistaken = others.mistaken(truth) if several else None
+    none = None if guessed else of_backgrounds.right()
+    mistaken = of_examples.mistaken(truth) if several else None
     people = tuple(e.person for e in examples)
     return Instant(model, shown, groups, people, left_out, familiarity, limits, likeness, none, mistaken)
 
@@ -273,7 +278,7 @@ def _guessed(
 
 
 class HeldOutAnswers:
-    """The answers to windows that show none of the classes, each by a fit without its like."""
+    """The answers to windows, backgrounds or of other classes, each by a fit without its like."""
 
     def __init__(self, examples: Sequence[Example], classes: int) -> None:
         self._groups = [e.group or e.id for e in examples]
