@@ -71,8 +71,8 @@ def tone(path: Path, hertz: float, seconds: float = 0.5) -> Path:
 
 def speech(path: Path, seconds: int) -> Path:
     """Write digits that are spoken again and again into a WAV file."""
-    (said,) = speak([Utterance("one, two, three, four, five, six, seven, eight, nine", "en", 50, 160)])
-    return write_wav(path, np.resize(said, seconds * RATE), RATE)
+    (spoken,) = speak([Utterance("one, two, three, four, five, six, seven, eight, nine", "en", 50, 160)])
+    return write_wav(path, np.resize(spoken, seconds * RATE), RATE)
 
 
 def write_wav(path: Path, sound: NDArray[np.floating | np.int16], rate: int = 16000) -> Path:

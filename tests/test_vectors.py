@@ -17,7 +17,7 @@ def test_the_runtime_replays_its_vectors(task: Task, tmp_path: Path) -> None:
     found = expected(vectors["inputs"], tmp_path)
     assert found == vectors["expected"]
 
-    assert {said["doubt"] for answer in found["answers"] for said in answer["sets"].values()} == {*DOUBTS}
+    assert {one["doubt"] for answer in found["answers"] for one in answer["sets"].values()} == {*DOUBTS}
     surer = 0
     for case, fused in zip(vectors["inputs"]["fused"], found["fused"], strict=True):
         tops = {opinion.index(max(opinion)) for opinion in case["opinions"]}

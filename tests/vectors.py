@@ -343,16 +343,16 @@ def moments() -> list[dict[str, Any]]:
         if number % 4 == 0:  # another scene
             truth, lie = (int(x) for x in source.choice(10, 2, replace=False))
         liar = "video" if 60 <= number < 120 or number >= 200 else ""
-        said = {}
+        opinions = {}
         for modality in SPECS if number < 200 else ("audio", "video"):
             if source.random() < 0.1:
                 continue
             logits = source.standard_normal(10) * 0.5
             logits[lie if modality == liar else truth] += 4
             shares = np.exp(logits - logits.max())
-            said[modality] = (shares / shares.sum()).astype(np.float32).tolist()
+            opinions[modality] = (shares / shares.sum()).astype(np.float32).tolist()
         forget = "video" if number == 150 else "audio" if number in (90, 170) else None
-        found.append({"now": 0.7 * number, "opinions": said, "forget": forget})
+        found.append({"now": 0.7 * number, "opinions": opinions, "forget": forget})
     return found
 
 
@@ -370,16 +370,16 @@ def turns() -> dict[str, Any]:
             truth, lie = (int(x) for x in source.choice(10, 2, replace=False))
         turned = [m for m, device in devices.items() if device and (40 <= number < 100 or number >= 150)]
         there = [m for m in devices if number < 150 or m != "depth"]
-        said = {}
+        opinions = {}
         for modality in there:
             if source.random() < 0.1:
                 continue
             logits = source.standard_normal(10) * 0.5
             logits[lie if modality in turned else truth] += 4
             shares = np.exp(logits - logits.max())
-            said[modality] = (shares / shares.sum()).astype(np.float32).tolist()
+            opinions[modality] = (shares / shares.sum()).astype(np.float32).tolist()
         forget = {80: "video", 120: "depth", 140: "audio"}.get(number)
-        found.append({"now": 0.7 * number, "opinions": said, "forget": forget})
+        found.append({"now": 0.7 * number, "opinions": opinions, "forget": forget})
     return {"devices": devices, "moments": found}
 
 
@@ -406,15 +406,15 @@ def expected(asked: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     answers = []
     for one in asked["embeddings"]:
         known = bundle.classifier
-        said = {m: known.evidence(m, np.array([x], np.float32)) for m, x in one["live"].items()}
+        evidence = {m: known.evidence(m, np.array([x], np.float32)) for m, x in one["live"].items()}
         answers.append(
             {
                 "sets": {
-                    subsets.name(subset): _answer(opinion(known, said, subset, one["lies"]))
-                    for subset in subsets.subsets(said)
+                    subsets.name(subset): _answer(opinion(known, evidence, subset, one["lies"]))
+                    for subset in subsets.subsets(evidence)
                 },
-                "familiar": {m: bool(x.usable(np.ones(1, bool))[0]) for m, x in said.items()},
-                "far": {m: x.far is not None and bool(x.far[0]) for m, x in said.items()},
+                "familiar": {m: bool(x.usable(np.ones(1, bool))[0]) for m, x in evidence.items()},
+                "far": {m: x.far is not None and bool(x.far[0]) for m, x in evidence.items()},
             }
         )
     return {
@@ -473,25 +473,25 @@ def _learned(size: int, takes: list[dict[str, Any]]) -> dict[str, Any]:
             limits[modality] = fit.limit
             likeness[modality] = np.zeros(len(truth), np.float32)
             likeness[modality][there] = fit.of_known
-            said = other[:, 0] @ found.weight.T + found.bias
-            unlike.note(everywhere, fit.of_other < fit.limit, said)
+            scores = other[:, 0] @ found.weight.T + found.bias
+            unlike.note(everywhere, fit.of_other < fit.limit, scores)
             slopes[row, place : place + count + 1] = fit.weights
         place += count + 1
     logits = {m: x.numpy() for m, x in left_out.items()}
     modalities = calibrate(logits, present, truth.numpy(), "multi-class", groups)
     own = Calibration(RISK, 0.0, 0, 0.0, modalities, {})
     classifier = Classifier(Head(weight, weight[:, 0], "multi-class"), own, labels, modalities)
-    said = {
+    evidence = {
         m: Evidence(classifier.calibrated(m, x), likeness.get(m), limits.get(m, 0.0))
         for m, x in logits.items()
     }
     fitted = {}
     for names in (tuple(_FEATURES), ("audio", "video")):
         shown = {m: present[m] for m in names}
-        redundancy = fit_redundancy(said, shown, truth.numpy(), "multi-class")
+        redundancy = fit_redundancy(evidence, shown, truth.numpy(), "multi-class")
         nobody = np.zeros(len(truth), int)  # takes of one page are of one person
         arguments = shown, truth.numpy(), "multi-class", nobody, redundancy
-        threshold, count = fit_threshold({m: said[m] for m in names}, *arguments)
+        threshold, count = fit_threshold({m: evidence[m] for m in names}, *arguments)
         fitted[subsets.name(names)] = {"threshold": threshold, "groups": count, "redundancy": redundancy}
     model: Any = SimpleNamespace(description=SimpleNamespace(labels=labels))
     examples: Any = SimpleNamespace(targets=truth)

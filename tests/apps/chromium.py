@@ -102,7 +102,9 @@ def lay_down(page: Page) -> None:
 def complaining(page: Page) -> list[str]:
     """Return a list of what the console of a page complains about from now on."""
     complaints: list[str] = []
-    page.on("console", lambda said: complaints.extend([said.text] * (said.type in ("error", "warning"))))
+    page.on(
+        "console", lambda message: complaints.extend([message.text] * (message.type in ("error", "warning")))
+    )
     page.on("pageerror", lambda error: complaints.append(str(error)))
     return complaints
 

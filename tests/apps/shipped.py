@@ -156,8 +156,8 @@ def _answers(scores: Mapping[str, float], n: int) -> Iterator[RecordedAnswer]:
     for i in range(n):
         for name, score in scores.items():
             confidence = 0.95 if name == "text" else score
-            said, other = ("zero", "one") if i < score * n else ("one", "zero")
-            chances = {said: confidence, other: 1 - confidence}
+            best, other = ("zero", "one") if i < score * n else ("one", "zero")
+            chances = {best: confidence, other: 1 - confidence}
             probabilities = np.array([chances["zero"], chances["one"]], np.float32)
             doubt: Doubt | None = None if confidence >= THRESHOLD else "several"
-            yield RecordedAnswer(f"eval-{i}", i + 1, ("zero",), name, said, probabilities, THRESHOLD, doubt)
+            yield RecordedAnswer(f"eval-{i}", i + 1, ("zero",), name, best, probabilities, THRESHOLD, doubt)

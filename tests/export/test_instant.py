@@ -39,10 +39,10 @@ def test_its_bundle_answers_with_the_calibrated_sum_and_another_set_of_takes_low
     with torch.no_grad():
         embeddings = {m: e(clips.inputs[m])[0].numpy() for m, e in found.model.encoders.items()}
         alone = {m: found.model({m: x})[0].numpy() for m, x in clips.inputs.items()}
-    said, opinions = answered(bundle.classifier, embeddings)
+    fused, opinions = answered(bundle.classifier, embeddings)
     for m, opinion in opinions.items():
         np.testing.assert_allclose(opinion.probabilities, softmax(alone[m]), atol=1e-4)
-    assert said.label == "dark", "takes are few: an answer is given all the same"
+    assert fused.label == "dark", "takes are few: an answer is given all the same"
     monkeypatch.delattr(artifact_store, "lower_all")
     grown = instant(takes(tmp_path, {"dark": 4, "bright": 4, "grey": 3}), ENCODERS)
     again = export_instant(grown, tmp_path / "run/bundle", "takes", targets=targets)

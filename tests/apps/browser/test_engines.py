@@ -50,7 +50,7 @@ const until = async (find) => {
         await new Promise((resolve) => setTimeout(resolve, 100));
     }
 };
-const tell = (body) => fetch("said", {method: "POST", body});
+const tell = (body) => fetch("answer", {method: "POST", body});
 const given = new URLSearchParams(location.search).get("give").split(" ");
 const buttons = {audio: "Give this microphone", text: "Write captions", video: "Give this camera"};
 for (const modality of given) {
@@ -104,11 +104,11 @@ def test_what_a_wrapper_started_ends_with_it(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(("program", "given"), GIVEN)
 def test_the_page_answers_from_what_it_is_given(program: str, given: str, site: Path, tmp_path: Path) -> None:
-    said: SimpleQueue[str] = SimpleQueue()
+    answers: SimpleQueue[str] = SimpleQueue()
 
     class Told(Quiet):
         def do_POST(self) -> None:  # noqa: N802 - as its base
-            said.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            answers.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
             self.send_response(204)
             self.end_headers()
 
@@ -121,6 +121,6 @@ def test_the_page_answers_from_what_it_is_given(program: str, given: str, site: 
         address = f"http://localhost:{server.server_port}/press.html?give={given.replace(' ', '+')}"
         with subprocess.Popen([*shlex.split(program), *options, address], process_group=0) as browser:
             try:
-                assert said.get(timeout=SLOW) in CLASSES
+                assert answers.get(timeout=SLOW) in CLASSES
             finally:
                 os.killpg(browser.pid, signal.SIGTERM)

@@ -159,9 +159,9 @@ def test_it_learns_offline_and_what_it_saves_is_read(
     assert [len(session.labels) for session in sessions[:2]] == [1, 2], (
         "what is learned begins another session"
     )
-    said = read_predictions(record, sessions[1].id)
-    assert {"+".join(one.live) for one in said} >= {"audio+video"}
-    assert np.allclose([one.probabilities.sum() for one in said], 1, atol=1e-5)
+    predictions = read_predictions(record, sessions[1].id)
+    assert {"+".join(one.live) for one in predictions} >= {"audio+video"}
+    assert np.allclose([one.probabilities.sum() for one in predictions], 1, atol=1e-5)
     assert "attached" in {event.kind for event in read_events(record, sessions[0].id)}
     assert main(["history", str(record)]) == 0
     assert "microphone + camera" in capsys.readouterr().out

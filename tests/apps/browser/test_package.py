@@ -43,5 +43,7 @@ def test_the_code_of_its_readme_answers(playwright: Playwright, tmp_path: Path) 
     flags = devices(tmp_path, LABEL)
     with hosted(tmp_path / "dist") as server, chromium(playwright, *flags) as browser:
         page = browser.new_context(permissions=["camera", "microphone"]).new_page()
-        with page.expect_console_message(lambda said: f"[audio, video] {LABEL}" in said.text, timeout=SLOW):
+        with page.expect_console_message(
+            lambda message: f"[audio, video] {LABEL}" in message.text, timeout=SLOW
+        ):
             page.goto(f"http://localhost:{server.server_port}/")

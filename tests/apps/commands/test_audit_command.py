@@ -42,11 +42,11 @@ def many(dataset_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Path
 def test_a_gate_judges_what_the_json_says(here: Sensemble, bundle_folder: Path, many: Path) -> None:
     result = here("audit", bundle_folder, "--data", many, "--require", "R>=0,drop.camera<=1", "--json")
     assert result.returncode == 0, result.stderr
-    said = json.loads(result.stdout)
-    assert [one["verdict"] for one in said["gate"]] == ["met", "met"]
-    assert said["groups"] == said["examples"] == 180
-    assert set(said["drops"]) == {"audio", "text", "video"}
-    for one in said["subsets"].values():
+    scores = json.loads(result.stdout)
+    assert [one["verdict"] for one in scores["gate"]] == ["met", "met"]
+    assert scores["groups"] == scores["examples"] == 180
+    assert set(scores["drops"]) == {"audio", "text", "video"}
+    for one in scores["subsets"].values():
         assert one["low"] <= one["accuracy"] <= one["high"]
         assert one["chance"] == pytest.approx(1 / 3)
 
@@ -108,8 +108,10 @@ def test_the_live_sets_of_a_record_are_scored(tmp_path: Path) -> None:
     with RecordWriter(path) as records:
         run = records.begin("session", bundle)  # type: ignore[arg-type]
         for live in (("a", "b"), ("a", "b"), ("a",), ("x", "y")):
-            said = Prediction(1.0, live, dict.fromkeys(live, 0.0), numbers, numbers, {}, {}, labels=("one",))
-            records.add_items(run, [said])
+            prediction = Prediction(
+                1.0, live, dict.fromkeys(live, 0.0), numbers, numbers, {}, {}, labels=("one",)
+            )
+            records.add_items(run, [prediction])
     assert further_subsets(SEVEN, "singles,leave-one-out,seen", path) == [("a", "b")]
 
 
@@ -139,14 +141,14 @@ def test_streams_are_audited_and_judged(
     write_manifest(fitted, bundle / "manifest.json")
     require = "found>=0.0,false_per_hour.audio<=100000,false_per_hour<=0"
     assert main([*audit, "--json", "--require", require]) in {3, 4}
-    said = json.loads(capsys.readouterr().out)
-    assert {one["subset"] for one in said["streams"]} == {"audio", "video", "audio+video"}
-    every = next(one for one in said["streams"] if one["subset"] == "audio+video")
+    scores = json.loads(capsys.readouterr().out)
+    assert {one["subset"] for one in scores["streams"]} == {"audio", "video", "audio+video"}
+    every = next(one for one in scores["streams"] if one["subset"] == "audio+video")
     assert every["spans"] == 1
     assert every["mistaken"] <= every["false"]
     assert every["low"] <= every["false_per_hour"] <= every["high"]
     assert every["curve"]
-    assert [one["verdict"] for one in said["gate"]][:2] == ["met", "met"]
+    assert [one["verdict"] for one in scores["gate"]][:2] == ["met", "met"]
     assert main(audit) == 0
     printed = capsys.readouterr().out.lower()
     assert "promised to 6" in printed
@@ -199,10 +201,10 @@ def test_sensors_that_sleep_are_audited_recorded_and_reported(
     fitted = replace(contents, calibration=replace(contents.calibration, sparing=sparing))
     write_manifest(fitted, bundle / "manifest.json")
     assert main([*audit, "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)["sparing"]
-    assert 0 < said["chosen"]["spent"] <= said["every"]["spent"] == 1
-    assert said["curve"][0]["spent"] < said["curve"][-1]["spent"]
-    assert said["fixed"]["spent"] <= said["chosen"]["spent"]
+    scores = json.loads(capsys.readouterr().out)["sparing"]
+    assert 0 < scores["chosen"]["spent"] <= scores["every"]["spent"] == 1
+    assert scores["curve"][0]["spent"] < scores["curve"][-1]["spent"]
+    assert scores["fixed"]["spent"] <= scores["chosen"]["spent"]
     assert main(audit[:-1]) == 0  # a later audit without it keeps the score of the report
     assert main(["report", str(run)]) == 0
     page = (run / "report.html").read_text()

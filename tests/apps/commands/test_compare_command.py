@@ -96,11 +96,11 @@ def test_what_both_find_in_streams_is_compared_and_judged(
     assert found[EVERY]["p"] == 1
     required = "all>=0.5,found>=0.3,false_per_hour.microphone<=4"
     assert main(["compare", *sides, "--out", page, "--require", required]) == 3
-    said = capsys.readouterr()
-    assert "Streams: 2 hours, 90 spans" in said.out
-    assert re.search(r"^ *microphone +\d+.* 1\.0 +15\.0 +<0\.001", said.out, re.MULTILINE)
-    assert "false_per_hour.microphone<=4: failed: 15 false events an hour" in said.out
-    assert "the gate failed: false_per_hour.microphone<=4" in said.err
+    captured = capsys.readouterr()
+    assert "Streams: 2 hours, 90 spans" in captured.out
+    assert re.search(r"^ *microphone +\d+.* 1\.0 +15\.0 +<0\.001", captured.out, re.MULTILINE)
+    assert "false_per_hour.microphone<=4: failed: 15 false events an hour" in captured.out
+    assert "the gate failed: false_per_hour.microphone<=4" in captured.err
     assert "90 spans of" in Page(Path(page).read_text(encoding="utf-8")).text
 
 
@@ -119,14 +119,14 @@ def test_streams_of_one_side_or_of_other_data_are_said_not_to_compare(
     with closing(sqlite3.connect(record)) as db, db:
         db.execute("UPDATE runs SET dataset = 'a room' WHERE kind = 'streams'")
     assert main(["compare", *sides, "--out", page]) == 0
-    said = " ".join(capsys.readouterr().out.split())
-    assert "Streams are not compared: A was audited on those of colours <&>, split eval, B of a room" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Streams are not compared: A was audited on those of colours <&>, split eval, B of a room" in text
     with closing(sqlite3.connect(record)) as db, db:
         db.execute("DELETE FROM streams")
     assert main(["compare", *sides, "--out", page, "--require", "false_per_hour<=9"]) == 4
-    said = " ".join(capsys.readouterr().out.split())
-    assert "Streams are not compared: only A was audited on any." in said
-    assert "false_per_hour<=9: too few" in said
+    text = " ".join(capsys.readouterr().out.split())
+    assert "Streams are not compared: only A was audited on any." in text
+    assert "false_per_hour<=9: too few" in text
 
 
 def test_the_page_tells_persons_apart(runs: tuple[Path, Path], tmp_path: Path) -> None:

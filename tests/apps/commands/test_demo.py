@@ -57,8 +57,8 @@ def test_its_summary_says_that_a_bundle_never_answers(
 ) -> None:
     write_audit(write_run(tmp_path))
     _summarize(Console(soft_wrap=True), tmp_path)
-    said = capsys.readouterr().out
-    assert "It never answers: with microphone, captions and camera, every answer is unsure." in said
+    output = capsys.readouterr().out
+    assert "It never answers: with microphone, captions and camera, every answer is unsure." in output
 
 
 def test_its_steps_and_the_schedule_of_the_sensors_are_visible(demo: DemoRun) -> None:

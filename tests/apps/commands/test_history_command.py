@@ -23,12 +23,12 @@ def test_a_session_is_summed_up(bundle_folder: Path, tmp_path: Path, here: Sense
     with RecordWriter(record) as records:
         run = records.begin("session", bundle)
         start = began(records, run)
-        said = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
+        live_sets = [(1, ("audio", "video")), (3, ("video",)), (7, ("audio", "video")), (8, ("audio",))]
         predictions = [
             Prediction(start + at, live, {}, one, one, {}, {}, labels=bundle.manifest.labels)
-            for at, live in said
+            for at, live in live_sets
         ]
-        lives = [Event(start + at, "live", text="+".join(live)) for at, live in said]
+        lives = [Event(start + at, "live", text="+".join(live)) for at, live in live_sets]
         why = "microphone desk: gives no more sound"
         lost = Event(start + 3, "lost", "audio", "microphone desk", why)
         begins = {"label": "walking", "began": start + 5, "confidence": 0.9, "sensors": ("video",)}

@@ -56,9 +56,9 @@ def test_answers_are_scored_by_the_span_and_the_live_set(
     }
     assert found["sets"]["audio"]["sure_wrong"] == 1
     assert main(["label", str(record), str(spans)]) == 0
-    said = capsys.readouterr().out
-    assert "8 answers in 2 spans" in said
-    assert "2 spans without an answer" in said
+    output = capsys.readouterr().out
+    assert "8 answers in 2 spans" in output
+    assert "2 spans without an answer" in output
     assert (found["spans"], found["spans_without_answers"]) == (2, 2)
 
 

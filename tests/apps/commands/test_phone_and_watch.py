@@ -135,7 +135,7 @@ def test_the_whole_way(here: Sensemble, tmp_path: Path, capsys: pytest.CaptureFi
         [{**json.loads(one), "latencies": 0} for one in it.stdout.splitlines()] for it in replays
     )
     assert first == second
-    assert sorted(SENSORS) in [said["live"] for said in first]
+    assert sorted(SENSORS) in [answer["live"] for answer in first]
 
     lines = [json.loads(one) for one in (takes / "index.jsonl").read_text().splitlines()]
     label = line["labels"][0]

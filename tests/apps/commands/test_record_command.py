@@ -61,8 +61,8 @@ def test_a_recording_is_replayed_the_same_each_time_labelled_and_audited(
     assert fast[-1]["live"] == ["audio", "video"]
     real = here(*replay)
     assert real.returncode == 0, real.stderr
-    said = map(json.loads, real.stdout.splitlines())
-    last = [s["probabilities"] for s in said if s.get("live") == ["audio", "video"]][-1]
+    answers = map(json.loads, real.stdout.splitlines())
+    last = [s["probabilities"] for s in answers if s.get("live") == ["audio", "video"]][-1]
     assert last == fast[-1]["probabilities"], "in real time it hears and sees the same bits"
 
     index = out / "index.jsonl"

@@ -41,17 +41,19 @@ KEYS = {
 
 def predictions(output: str) -> list[dict[str, Any]]:
     """Return the predictions of JSON output, without events and without empty live sets."""
-    return [said for said in map(json.loads, output.splitlines()) if said.get("live")]
+    return [item for item in map(json.loads, output.splitlines()) if item.get("live")]
 
 
 def test_fast_replay_prints_json_lines(here: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
     command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--unplug", "--json")
     first = here(*command)
     assert first.returncode == 0
-    said = [json.loads(line) for line in first.stdout.splitlines()]
+    answers = [json.loads(line) for line in first.stdout.splitlines()]
     threshold = Bundle.open(bundle_folder).manifest.calibration.threshold
-    assert [s["example"] for s in said] == [f"eval-{c}-{i}" for i in (0, 1) for c in ("zero", "one", "two")]
-    for s in said:
+    assert [s["example"] for s in answers] == [
+        f"eval-{c}-{i}" for i in (0, 1) for c in ("zero", "one", "two")
+    ]
+    for s in answers:
         assert s.keys() == KEYS
         best = max(s["probabilities"], key=s["probabilities"].__getitem__)
         assert s["confidence"] == s["probabilities"][best]
@@ -65,7 +67,7 @@ def test_fast_replay_prints_json_lines(here: Sensemble, bundle_folder: Path, dat
         assert set(s["ages"]) == set(s["latencies"]) == set(s["live"])
     everything = ["audio", "text", "video"]
     expected = [everything, everything, ["audio", "text"], ["text"], ["text", "video"], everything]
-    assert [s["live"] for s in said] == expected
+    assert [s["live"] for s in answers] == expected
     assert "camera unplugged" in first.stderr
     by = "executorch-xnnpack"
     assert f"executors: audio by {by}, text by {by}, video by {by}\n" in first.stderr
@@ -80,8 +82,8 @@ def test_an_audit_and_a_fast_replay_take_conditions(
     found = {(s["condition"], s["subset"]): s for s in json.loads(result.stdout)["conditions"]}
     assert len(found) == 7 + 4 + 4
     replay = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
-    said = predictions(here(*replay, "--condition", "microphone=noise:5").stdout)
-    stated = fmean(s["confidence"] for s in said)
+    answers = predictions(here(*replay, "--condition", "microphone=noise:5").stdout)
+    stated = fmean(s["confidence"] for s in answers)
     assert found["noise", "audio+text+video"]["confidence"] == pytest.approx(stated, abs=1e-5)
     table = here(*audit, "--conditions", "microphone")
     assert "microphone degraded: accuracy, %, mean of the severities (worst)" in table.stdout
@@ -93,13 +95,13 @@ def test_an_audit_and_a_fast_replay_take_conditions(
 
 def test_a_media_file_is_heard_and_seen(here: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
     result = here("run", bundle_folder, "--media", dataset_folder / "eval-one-0.mkv", "--json")
-    said = predictions(result.stdout)
+    answers = predictions(result.stdout)
     assert result.returncode == 0
-    assert said
-    assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in said)
+    assert answers
+    assert all(set(s["live"]) <= {"audio", "video"} and s["example"] is None for s in answers)
     assert "microphone eval-one-0.mkv audio attached" in result.stderr
     assert "camera eval-one-0.mkv video attached" in result.stderr
-    assert said[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
+    assert answers[-1]["live"] == ["audio", "video"], "what the picture said holds when its track has ended"
     assert re.search(
         r"^from capture to prediction: median [\d.]+ ms, p99 [\d.]+ ms$", result.stderr, re.MULTILINE
     )
@@ -108,12 +110,12 @@ def test_a_media_file_is_heard_and_seen(here: Sensemble, bundle_folder: Path, da
 def test_a_duty_says_what_it_saved(here: Sensemble, bundle_folder: Path, dataset_folder: Path) -> None:
     command = ("run", bundle_folder, "--replay", dataset_folder, "--fast", "--json")
     plain, duty = here(*command), here(*command, "--duty")
-    said = [json.loads(line) for line in duty.stdout.splitlines()]
+    answers = [json.loads(line) for line in duty.stdout.splitlines()]
     right = sum(s["label"] in s["labels"] for s in map(json.loads, duty.stdout.splitlines()))
-    skipped = 3 * len(said) - sum(len(s["latencies"]) for s in said)
+    skipped = 3 * len(answers) - sum(len(s["latencies"]) for s in answers)
     saved = re.findall(r"(\d+) of 6", next(line for line in duty.stderr.splitlines() if "saved" in line))
     assert sum(map(int, saved)) == skipped
-    unsure = sum(s["label"] is None for s in said)
+    unsure = sum(s["label"] is None for s in answers)
     wrong = 6 - right - unsure
     counted = f"right in {right} of 6 labelled predictions, unsure in {unsure}, wrong in {wrong}"
     assert duty.stderr.splitlines()[-1] == counted

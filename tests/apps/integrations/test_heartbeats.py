@@ -50,7 +50,7 @@ def kept_seconds(path: Path) -> float:
     return sum(row.seconds for row in parsed(path.read_bytes()))
 
 
-def said(live: tuple[str, ...], confidence: float = 0.9, seconds: float = 0.003) -> Prediction:
+def prediction(live: tuple[str, ...], confidence: float = 0.9, seconds: float = 0.003) -> Prediction:
     chances = np.array([confidence, 1 - confidence], np.float32)
     return Prediction(
         0.0, live, {}, chances, chances, {"audio": seconds}, {}, labels=("a", "b"), threshold=0.8, doubt=None
@@ -64,9 +64,16 @@ def live(*modalities: str) -> Event:
 def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -> None:
     beats = Beats("d", "pi", "b" * 64)
     lost = Event(0.0, "lost", "video", "camera 0", "no picture came")
-    items = [live(*EVERY), said(EVERY), lost, live("audio"), *[said(("audio",), 0.55)] * 3, live(*EVERY)]
+    items = [
+        live(*EVERY),
+        prediction(EVERY),
+        lost,
+        live("audio"),
+        *[prediction(("audio",), 0.55)] * 3,
+        live(*EVERY),
+    ]
     began = Event(0.0, "began", label="three", began=0.0)
-    for second, item in enumerate([*items, said(EVERY), began]):
+    for second, item in enumerate([*items, prediction(EVERY), began]):
         beats.note(item, [lost] if 2 <= second < 7 else [], 7200.0 + second, 1.0)
     rows = {row.live: row for row in beats.taken()}
     assert sum(row.seconds for row in rows.values()) == 10
@@ -86,7 +93,7 @@ def test_answers_are_counted_by_live_set_and_by_the_fault_that_took_a_sensor() -
 def test_hours_asleep_are_counted_by_sensor_and_add_up(tmp_path: Path) -> None:
     beats = Beats("d", "pi", "b" * 64)
     items = [live(*EVERY), Event(0.0, "asleep", "video"), live("audio"), Event(0.0, "woken", "video")]
-    for number, item in enumerate([*items, said(("audio",)), Event(0.0, "asleep", "video")]):
+    for number, item in enumerate([*items, prediction(("audio",)), Event(0.0, "asleep", "video")]):
         beats.note(item, [], 7000.0 + 100 * number, 100.0)
     beats.advance(7600.0, 100.0)
     rows = beats.taken()
@@ -151,7 +158,7 @@ def test_in_a_record_a_sensor_that_was_detached_is_not_to_blame(bundle_folder: P
     ends = [Event(0.0, kind, "video", "camera 0") for kind in ("lost", "detached")]
     with closing(RecordWriter(path)) as writer:
         run = writer.begin("session", Bundle.open(bundle_folder))
-        answer = replace(said(("audio",)), probabilities=np.array([0.9, 0.1, 0.0], np.float32))
+        answer = replace(prediction(("audio",)), probabilities=np.array([0.9, 0.1, 0.0], np.float32))
         writer.add_items(run, [live(*EVERY), *ends, live("audio"), answer])
         writer.end(run)
     assert [row.without for row in recorded(path, "d") if row.answers] == [{}]
@@ -161,7 +168,7 @@ def test_sessions_of_one_device_share_private_files(tmp_path: Path) -> None:
     folder = tmp_path / "beats"
     for _ in range(2):
         with Heartbeats(str(folder), BUNDLE) as beats:
-            for item in (live(*EVERY), said(EVERY), said(EVERY)):
+            for item in (live(*EVERY), prediction(EVERY), prediction(EVERY)):
                 beats.add(item)
     files = [*folder.glob("*.parquet")]
     rows = [row for path in files for row in parsed(path.read_bytes())]
@@ -228,7 +235,7 @@ def test_a_lock_that_another_process_holds_is_named_and_costs_no_heartbeat(
     with lock(tmp_path / ".lock"):
         for _ in range(2):
             with Heartbeats(str(tmp_path), BUNDLE, clock) as beats:
-                beats.add(said(EVERY))
+                beats.add(prediction(EVERY))
                 wait_until(is_named)
     assert "another process holds it; `fuser " in reported[0]
     assert sum(row.answers for path in tmp_path.glob("*.parquet") for row in parsed(path.read_bytes())) == 2
@@ -258,7 +265,7 @@ def test_a_second_signal_loses_no_heartbeat(tmp_path: Path, monkeypatch: pytest.
             pytest.raises(KeyboardInterrupt),
             Heartbeats(str(tmp_path), BUNDLE) as beats,
         ):
-            beats.add(said(EVERY))
+            beats.add(prediction(EVERY))
     finally:
         signal.signal(signal.SIGINT, before)
     [path] = tmp_path.glob("*.parquet")
@@ -281,7 +288,7 @@ def test_an_error_of_the_disk_ends_no_session(tmp_path: Path, capsys: pytest.Cap
         (tmp_path / f"{day.date()}.parquet").symlink_to("/proc/self/mem")  # its start cannot be read: EIO
     with Heartbeats(str(tmp_path), BUNDLE) as beats:
         beats.add(live(*EVERY))
-        beats.add(said(EVERY))
+        beats.add(prediction(EVERY))
     assert "Input/output error" in capsys.readouterr().err
 
 

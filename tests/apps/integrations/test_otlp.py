@@ -21,7 +21,7 @@ from sensemble_runtime.engine.view import View
 from sensemble_sensors.supervision.events import Event
 
 from tests.apps.browser.hosting import Quiet, hosted
-from tests.apps.integrations.test_heartbeats import live, said
+from tests.apps.integrations.test_heartbeats import live, prediction
 from tests.sensors.reading import free_port
 from tests.waiting import PATIENCE, wait_until
 
@@ -73,9 +73,9 @@ def test_a_receiver_that_comes_late_gets_every_count(
     monkeypatch.setattr(otlp, "_PATIENCE", PATIENCE)  # the receiver may stand still
     port, errors = free_port(), list[str]()
     lost = Event(0.0, "lost", "video", "camera 0", "no picture came")
-    unsure = replace(said(("audio",), 0.55), doubt="several")
+    unsure = replace(prediction(("audio",), 0.55), doubt="several")
 
-    def is_said() -> bool:
+    def is_reported() -> bool:
         errors.extend(capsys.readouterr().err.splitlines())
         return bool(errors)
 
@@ -83,12 +83,12 @@ def test_a_receiver_that_comes_late_gets_every_count(
         with Metrics(f"http://127.0.0.1:{port}/opentelemetry/v1/metrics", BUNDLE) as metrics:
             view = View(0.0, (), (), None, (lost,), {}, BUNDLE)
             metrics.show(Opened(0.0, lambda: view))
-            for item in (live(*EVERY), said(EVERY), lost, live("audio"), unsure, unsure):
+            for item in (live(*EVERY), prediction(EVERY), lost, live("audio"), unsure, unsure):
                 metrics.add(item)
-            wait_until(is_said)
+            wait_until(is_reported)
             counts = until_asked.enter_context(receiver(tmp_path, port))
             wait_until(lambda: counts("sensemble_answers_total") == {"audio": 2, "audio+video": 1})
-            metrics.add(said(EVERY))  # is sent at the end
+            metrics.add(prediction(EVERY))  # is sent at the end
         expected = {
             "sensemble_answers_total": {"audio": 2, "audio+video": 2},
             "sensemble_unsure_total": {"audio": 2},
@@ -99,7 +99,7 @@ def test_a_receiver_that_comes_late_gets_every_count(
         }
         wait_until(lambda: {name: counts(name) for name in expected} == expected)
         assert counts("sensemble_live_seconds_total").keys() >= {"audio", "audio+video"}
-    is_said()
+    is_reported()
     assert len(errors) == 1
 
 
@@ -110,7 +110,7 @@ def test_a_receiver_that_refuses_is_named_once(
     with hosted(tmp_path, Refusing) as server:
         url = f"http://127.0.0.1:{server.server_port}/none"
         with Metrics(url, BUNDLE) as metrics:
-            metrics.add(said(EVERY))
+            metrics.add(prediction(EVERY))
             wait_until(lambda: Refusing.asked > 2)
     (line,) = capsys.readouterr().err.splitlines()
     assert url in line

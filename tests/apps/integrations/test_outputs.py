@@ -40,13 +40,13 @@ def test_an_output_of_another_package(
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: outside-output\nVersion: 1\n")
     names = "[sensemble.outputs]\nkinds = outside_output:kinds\nbroken = gone:made\nnumber = math:pi\n"
     (info / "entry_points.txt").write_text(names)
-    said = tmp_path / "said.txt"
-    command = ["run", bundle_folder, "--replay", dataset_folder, "--limit", "3", "--output", f"kinds={said}"]
+    out = tmp_path / "kinds.txt"
+    command = ["run", bundle_folder, "--replay", dataset_folder, "--limit", "3", "--output", f"kinds={out}"]
     found = {"PYTHONPATH": str(tmp_path), "PATH": "/usr/bin"}
     command = [sys.executable, COMMAND, *command]
     result = subprocess.run(command, env=found, capture_output=True, text=True, check=False, timeout=300)
     assert result.returncode == 0, result.stderr
-    kinds = said.read_text().split()
+    kinds = out.read_text().split()
     assert kinds[0] == "Opened"
     assert kinds.count("Predicted") == 3
     assert "Event" in kinds

@@ -109,12 +109,12 @@ def test_a_file_that_cannot_be_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("room", "status", "said"),
+    ("room", "status", "message"),
     [(0, 2, "cannot be written"), (60_000, 0, "is not whole")],
     ids=["none at first", "none in the end"],
 )
 def test_where_the_disk_is_full_it_says_so(
-    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, room: int, status: int, said: str
+    bundle_folder: Path, dataset_folder: Path, tmp_path: Path, room: int, status: int, message: str
 ) -> None:
     path = tmp_path / "a.rrd"
     script = CRAMPED.format(room=room)
@@ -122,6 +122,6 @@ def test_where_the_disk_is_full_it_says_so(
     command = [sys.executable, "-c", script, *given]
     result = subprocess.run(command, capture_output=True, text=True, check=False, timeout=PATIENCE)
     assert result.returncode == status, result.stderr
-    assert f"sensemble: {path}: {said} (" in result.stderr
+    assert f"sensemble: {path}: {message} (" in result.stderr
     assert "Traceback" not in result.stderr
     assert path.exists() == (status == 0)

@@ -76,12 +76,12 @@ def test_pictures_and_captions_have_theirs() -> None:
     camera.put(0, 0.0, memoryview(pixels.tobytes()))
     camera.put(2, 0.1, memoryview(pixels.tobytes()))
     text.put(0, 0.0, memoryview("f\xfcnf".encode()))
-    first, second, said = camera.read(0), camera.read(0), text.read(0)
+    first, second, caption = camera.read(0), camera.read(0), text.read(0)
     assert first is not None
     assert second is not None
-    assert said is not None
+    assert caption is not None
     np.testing.assert_array_equal(first.data, pixels.reshape(4, 6, 3))
-    assert (second.cut, second.lost, said.data) == (False, 1, "f\xfcnf")
+    assert (second.cut, second.lost, caption.data) == (False, 1, "f\xfcnf")
 
 
 @pytest.mark.parametrize(

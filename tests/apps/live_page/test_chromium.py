@@ -297,8 +297,8 @@ def test_it_says_what_it_expects_the_light_holds_still_and_few_examples_are_coun
 
         def say(seconds: float, *live: str, **answer: Any) -> None:  # noqa: ANN401
             given = {**unsure, **answer, "live": live}
-            said = [{**given, "subset": subsets.name(one)} for one in subsets.subsets(live)]
-            send(time=seconds, live=live, answer={**state["answer"], **given}, lattice=said)
+            lattice = [{**given, "subset": subsets.name(one)} for one in subsets.subsets(live)]
+            send(time=seconds, live=live, answer={**state["answer"], **given}, lattice=lattice)
 
         say(0, "audio", "text", "video")
         node = page.locator("#lattice .lit .node")

@@ -43,8 +43,8 @@ def test_every_answer_is_of_one_head_with_its_audit_and_its_lattice(
 
     def note(item: object) -> None:
         if isinstance(item, Prediction) and item.audited is not None:
-            said = [item.best, *(opinion.best for opinion in item.opinions.values())]
-            answered.append((item.audited.accuracy, {str(label).split()[0] for label in said}))
+            labels = [item.best, *(opinion.best for opinion in item.opinions.values())]
+            answered.append((item.audited.accuracy, {str(label).split()[0] for label in labels}))
 
     def swap() -> None:
         while not over.wait(0.0005):
@@ -62,9 +62,9 @@ def test_every_answer_is_of_one_head_with_its_audit_and_its_lattice(
                 hello = message
             elif message["type"] == "state" and message["answer"]:
                 answer, lattice = message["answer"], message["lattice"]
-                said = [answer["best"], *(one["best"] for one in lattice), *hello["labels"]]
+                labels = [answer["best"], *(one["best"] for one in lattice), *hello["labels"]]
                 audited = {answer["audited"]["accuracy"], *(one["accuracy"] for one in hello["subsets"])}
-                states.append((*audited, {label.split()[0] for label in said}))
+                states.append((*audited, {label.split()[0] for label in labels}))
         over.set()
         swapping.join()
     for right, names in [*answered, *states]:

@@ -128,9 +128,9 @@ def test_answers_and_events_are_published_and_home_assistant_finds_them(
 def test_an_answer_names_the_live_set_that_it_is_of(bundle: Bundle, broker: Broker) -> None:
     labels, zeros, both = bundle.manifest.labels, np.zeros(4, np.float32), ("audio", "text")
     chances = np.full(len(labels), 1 / len(labels), np.float32)
-    said = Prediction(0.0, both, dict.fromkeys(both, 0.0), chances, zeros, {}, {}, labels=labels)
+    prediction = Prediction(0.0, both, dict.fromkeys(both, 0.0), chances, zeros, {}, {}, labels=labels)
     with Publisher(f"mqtt://127.0.0.1:{broker.port}", bundle) as publisher:
-        publisher.show(Predicted(0.0, said, None))
+        publisher.show(Predicted(0.0, prediction, None))
         publisher.show(Event(0.0, "live", text="text"))  # before the next prediction, if there is one
         while not (live := broker.next("/answer")["live"]):
             pass

@@ -59,9 +59,9 @@ def test_answers_are_scored_by_live_set_against_the_example_or_what_somebody_say
     with replayed.viewer() as viewer:
         label = viewer.hello["labels"][0]
         viewer.send(type="label", label=label)
-        said = viewer.next("state", lambda state: state["truth"] == label and state["live"] == ALL)
-        name = subsets.name(said["live"])
-        before = said["score"].get(name, {"n": 0})["n"]
+        labelled = viewer.next("state", lambda state: state["truth"] == label and state["live"] == ALL)
+        name = subsets.name(labelled["live"])
+        before = labelled["score"].get(name, {"n": 0})["n"]
         after = viewer.next("state", lambda state: state["score"].get(name, {"n": 0})["n"] > before)
         assert after["score"][name]["right"] <= after["score"][name]["n"]
         viewer.send(type="label", label="no such label")
@@ -298,14 +298,14 @@ def test_each_node_of_the_lattice_answers_as_an_audit_of_its_sensors(
         windows.append(WindowEmbedding(m, m, embedding, 0.0, 0.0, live_set.windows[m], False, None))
     prediction = live_set.fuse(windows, 0.0)
     assert prediction is not None
-    said = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
+    nodes = {opinion["subset"]: opinion for opinion in opinions(bundle, prediction)}
     evidence = {one.modality: known.evidence(one.modality, one.embedding[np.newaxis]) for one in windows}
     audited = SimulatedSessions(subsets.subsets(SENSORS), known).answers(
         evidence, dict.fromkeys(SENSORS, np.ones(1, bool))
     )
-    assert said.keys() == {subsets.name(subset) for subset in audited}
+    assert nodes.keys() == {subsets.name(subset) for subset in audited}
     for subset, found in audited.items():
-        node = said[subsets.name(subset)]
+        node = nodes[subsets.name(subset)]
         assert (node["confidence"], node["doubt"]) == (found.probabilities.max(), DOUBTS[found.doubts[0]])
 
 

@@ -122,7 +122,9 @@ def test_the_samples_do_what_the_runtime_does(sample: Sample, folder: Path) -> N
     # Of a sample, a modality has one sensor, and each window is answered at once.
     stream = [event | {"sensor": "first", "late": False} for event in vectors["inputs"]["stream"]]
     steps = zip(stream, predicted(bundle, stream), strict=True)
-    made = [{**said, "time": event["time"]} for event, step in steps if (said := step["prediction"])]
+    made = [
+        {**prediction, "time": event["time"]} for event, step in steps if (prediction := step["prediction"])
+    ]
     assert {subsets.name(one["live"]) for one in made} == {
         subsets.name(subset) for subset in subsets.subsets(SPECS)
     }

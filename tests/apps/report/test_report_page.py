@@ -129,8 +129,8 @@ def test_six_sensors_of_two_devices_are_read_by_device() -> None:
     six = [f"{device}.{what}" for device in ("phone", "watch") for what in ("acc", "gyr", "mag")]
     assert wording.set_title(six) == "phone acc, gyr, mag + watch acc, gyr, mag"
     assert wording.set_title(("audio", "watch.acc")) == "microphone + watch acc"
-    said = wording.sensor_words(("audio", *six[:2], six[3]))
-    assert said == "microphone, phone (accelerometer, gyroscope) and watch accelerometer"
+    words = wording.sensor_words(("audio", *six[:2], six[3]))
+    assert words == "microphone, phone (accelerometer, gyroscope) and watch accelerometer"
 
 
 def test_it_shows_the_encoders_and_where_the_numbers_come_from(html: str) -> None:

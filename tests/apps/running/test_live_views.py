@@ -45,15 +45,15 @@ def test_json_reports_that_nothing_is_live_any_more(bundle_folder: Path) -> None
         deadline.start()
         there = json.loads(process.stdout.readline())
         process.say("one person\n")
-        said = json.loads(process.stdout.readline())
+        prediction = json.loads(process.stdout.readline())
         gone = json.loads(process.stdout.readline())
         process.send_signal(signal.SIGINT)
         deadline.cancel()
     text = {"kind": "attached", "modality": "text", "sensor": "captions -", "text": ""}
     assert there == {"time": there["time"], **text}
-    assert said["live"] == ["text"]
+    assert prediction["live"] == ["text"]
     assert gone == {"time": gone["time"], "live": []}
-    assert gone["time"] > said["time"] + 1, "a caption holds for a while"
+    assert gone["time"] > prediction["time"] + 1, "a caption holds for a while"
 
 
 @contextmanager
@@ -139,7 +139,7 @@ def test_a_terminal_says_that_the_record_fails_while_it_does(bundle_folder: Path
     assert not any(line.startswith("! record failed") for line in lines)
 
 
-def _said(**latencies: float) -> Prediction:
+def _prediction(**latencies: float) -> Prediction:
     ages, chances = dict.fromkeys(("audio", "video"), 0.25), np.full(3, 1 / 3, np.float32)
     live, labels = ("audio", "video"), ("zero", "one", "two")
     return Prediction(1.0, live, ages, chances, chances, latencies, {}, labels=labels)
@@ -149,7 +149,7 @@ def test_of_several_sensors_the_active_one_is_marked(bundle_folder: Path) -> Non
     bundle = Bundle.open(bundle_folder)
     sensors = (sensor("audio", "desk", standby=True), sensor("audio", "door", active=True))
     takes_over = Event(0.1, "active", "audio", "door")
-    rows = _picture(bundle, 80, _view(bundle, _said(audio=0.01), sensors=sensors), [takes_over])
+    rows = _picture(bundle, 80, _view(bundle, _prediction(audio=0.01), sensors=sensors), [takes_over])
     assert [row.split() for row in rows[1:4]] == [
         ["●", "microphone", "0.2", "s", "10.0", "ms"],
         ["desk", "attached"],
@@ -280,12 +280,12 @@ def test_it_says_none_where_a_sensor_is_unfamiliar_and_the_others_leave_all_open
 ) -> None:
     """A desk was "unsure: mug or book", by a microphone that heard nothing of either."""
     chances, labels = np.array(shares, np.float32), ("mug", "book", "cup", "pen")[: len(shares)]
-    said = Prediction(
+    prediction = Prediction(
         1.0, ("audio",), {}, chances, chances, {}, {}, labels=labels, threshold=0.9, unfamiliar=("video",)
     )
-    assert answer(said) == written
-    assert answer_as_json(said)["none"] == ("nothing" in written)
-    assert answer(replace(said, unfamiliar=())) == "unsure: mug or book"
+    assert answer(prediction) == written
+    assert answer_as_json(prediction)["none"] == ("nothing" in written)
+    assert answer(replace(prediction, unfamiliar=())) == "unsure: mug or book"
 
 
 def test_lines_tell_what_begins_and_states_that_end_and_windows_on_request(
@@ -293,10 +293,10 @@ def test_lines_tell_what_begins_and_states_that_end_and_windows_on_request(
 ) -> None:
     word = Event(13.0, "began", label="three", began=13.0, confidence=0.999, sensors=("audio", "video"))
     state = replace(word, label="walking", began=20.0, ended=47.8)
-    said = Predicted(13.0, _said(audio=0.01, video=0.01), None)
+    predicted = Predicted(13.0, _prediction(audio=0.01, video=0.01), None)
     for windows in (False, True):
         output = LineOutput(windows=windows)
-        for item in (said, word, replace(word, kind="ended", ended=13.5), replace(state, kind="ended")):
+        for item in (predicted, word, replace(word, kind="ended", ended=13.5), replace(state, kind="ended")):
             output.show(view_event(item, 1.0) if isinstance(item, Event) else item)
         lines = capsys.readouterr().out.splitlines()
         assert lines[windows:] == [

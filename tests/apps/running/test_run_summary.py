@@ -17,10 +17,10 @@ def test_counts_that_restart_when_a_sensor_comes_back_add_up() -> None:
     summary = RunSummary(None)
     for dropped in ({"audio": 2}, {"audio": 5}, {"video": 1}, {"audio": 6}, {"audio": 1}):
         probabilities = np.ones(1, np.float32)
-        said = Prediction(
+        prediction = Prediction(
             0.0, ("audio",), {}, probabilities, probabilities, {"audio": 0.1}, dropped, dropped, dropped
         )
-        summary.show(Predicted(0.0, said, None))
+        summary.show(Predicted(0.0, prediction, None))
     assert "5 windows encoded, 13 dropped for newer ones" in summary.lines
     assert "the duty saved these encodings: audio 12 of 17, video 1 of 1" in summary.lines
     assert "samples lost because they were read too late: 12 of audio, 1 of video" in summary.lines
@@ -54,8 +54,8 @@ def test_percentiles_of_the_ages_are_right_within_two_per_cent() -> None:
     summary, one = RunSummary(VirtualClock()), np.ones(1, np.float32)
     ages = np.random.default_rng(0).lognormal(-4, 1, 5000)
     for age in ages.tolist():
-        said = Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {})
-        summary.show(Predicted(0.0, said, None))
+        prediction = Prediction(0.0, ("audio",), {"audio": age}, one, one, {"audio": 0.0}, {})
+        summary.show(Predicted(0.0, prediction, None))
     found = re.findall(r"(?:median|p99) ([\d.]+) ms", summary.lines[0])
     shown = [float(ms) / 1e3 for ms in found]
     assert shown == pytest.approx(np.percentile(ages, (50, 99)), rel=0.02)

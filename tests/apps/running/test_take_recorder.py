@@ -33,9 +33,9 @@ class Mute(Steady):
 def test_an_empty_take_is_said_and_tried_again_three_times_at_most(
     tmp_path: Path, mute: tuple[int, ...]
 ) -> None:
-    said = list[str | None]()
+    messages = list[str | None]()
     with Capture(SPECS, None) as capture:
-        recorder = TakeRecorder(Recorder(capture, SPECS), tmp_path / "data", said.append, countdown=0.0)
+        recorder = TakeRecorder(Recorder(capture, SPECS), tmp_path / "data", messages.append, countdown=0.0)
         camera = Mute("video")
         camera.takes, camera.mute = recorder, mute
         capture.attach(camera)
@@ -43,7 +43,7 @@ def test_an_empty_take_is_said_and_tried_again_three_times_at_most(
             recorder.start(Wanted("clap", 3, labels=("clap",)), 1.0)
             wait_until(lambda: not recorder.busy)
         found = [take.number for take in takes_in(tmp_path / "data")]
-    assert "take 2 is empty" in " ".join(filter(None, said))
+    assert "take 2 is empty" in " ".join(filter(None, messages))
     assert not set(found) & set(mute)
     # A machine that stands still may lose take 1, too.
     assert (recorder.failure is None, len(found) == 3) == ((True, True) if mute == (2,) else (False, False))

@@ -71,15 +71,15 @@ def test_a_training_that_fails_says_why(tmp_path: Path) -> None:
 
 def test_the_time_that_is_left_stands_still_and_never_rises() -> None:
     clock = VirtualClock()
-    left, said = TimeLeft(clock), list[float]()
+    left, remaining = TimeLeft(clock), list[float]()
     assert left.seconds is None
     for seconds, share in ((10, 0.2), (10, 0.8), (30, 0.8), (60, 0.82), (20, 0.9)):
         clock.advance(seconds)
         left.note(share)
         assert left.seconds is not None
-        said.append(left.seconds)
-    assert said[:2] == pytest.approx([40, 5])
-    assert said[2:] == [0, 0, 0]
+        remaining.append(left.seconds)
+    assert remaining[:2] == pytest.approx([40, 5])
+    assert remaining[2:] == [0, 0, 0]
 
 
 def test_a_module_in_the_current_folder_does_not_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

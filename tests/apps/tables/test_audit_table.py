@@ -68,8 +68,8 @@ def test_what_a_person_wants_is_in_sentences() -> None:
         "microphone alone (audio) may be at chance: it scores 30 % (26 to 35)",
         "400 examples are of 57 independent groups",
     )
-    for said, part in zip(audit_table.sentences(RESULT), parts, strict=True):
-        assert part in said
+    for sentence, part in zip(audit_table.sentences(RESULT), parts, strict=True):
+        assert part in sentence
 
 
 def test_it_names_the_classes_without_an_example_and_a_bundle_that_never_answers() -> None:

@@ -41,14 +41,14 @@ def test_a_device_is_told_from_all_sensors_whatever_their_names() -> None:
 
 
 def test_sentences_say_the_worst_and_what_a_person_wants_to_know(scores: list[ConditionScore]) -> None:
-    worst, *said = sentences(scores, "accuracy")
+    worst, *others = sentences(scores, "accuracy")
     assert worst == ("worst: a noisy microphone (by 5), live microphone: right 45 % of the time, unsure 28 %")
-    assert said[:2] == [
+    assert others[:2] == [
         "with a noisy microphone: right 70 % of the time, unsure 15 %",
         "with a noisy microphone and no camera: right 60 % of the time, unsure 20 %",
     ]
-    assert said[2].startswith("with captions that miss words: right ")
-    assert len(said) == 6
+    assert others[2].startswith("with captions that miss words: right ")
+    assert len(others) == 6
     two = [one for one in scores if one.condition == CLEAN]
     two += [condition_score("audio+video", "swapped", 5, s, 0.4) for s in ("audio+video", "audio+text+video")]
     assert list(sentences(two, "accuracy"))[-1] == (

@@ -63,10 +63,10 @@ def test_heartbeats_split_a_session_by_hour_and_live_set(tmp_path: Path) -> None
         run = records.begin("session", made)  # type: ignore[arg-type]
         start = began(records, run)
         lives = [Event(start + s, "live", text="+".join(live)) for s, live in at]
-        said = [
+        predictions = [
             Prediction(start + s, ("audio",), {}, even, even, {}, {}, labels=("zero", "one")) for s in (1, 2)
         ]
-        records.add_items(run, [*lives, *said])
+        records.add_items(run, [*lives, *predictions])
     rows = recorded(tmp_path / "r.sqlite", "watch 7")
     seconds = {
         live: sum(one.seconds for one in rows if one.live == live) for live in ("audio", "audio+video")
@@ -164,9 +164,9 @@ def test_a_fleet_is_read_from_a_folder(tmp_path: Path, capsys: pytest.CaptureFix
         (whole,) = json.loads(capsys.readouterr().out)["bundles"]
         assert whole["accuracy"]["value"] == pytest.approx(0.542)
     assert main(options) == 0
-    said = capsys.readouterr().out
+    output = capsys.readouterr().out
     for expected in ("Expected accuracy as deployed", "unknown", "camera lost", "record failed"):
-        assert expected in said
+        assert expected in output
     with closing(sqlite3.connect(tmp_path / "run" / "audit.sqlite")) as db, db:
         db.execute("DELETE FROM answers")
     simulation = ["fleet", "simulate", str(tmp_path / "week2"), *audit[:2]]

@@ -83,10 +83,10 @@ def test_a_fresh_process_without_torch_opens_and_runs_the_bundle(exported: Expor
     command = [sys.executable, "-c", RUN, str(exported.out), str(tmp_path / "windows.safetensors")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    said = json.loads(done.stdout)
-    assert said["torch"] is False
-    assert set(said["executors"].values()) == {"executorch-xnnpack"}
-    for modality, rows in said["embeddings"].items():
+    output = json.loads(done.stdout)
+    assert output["torch"] is False
+    assert set(output["executors"].values()) == {"executorch-xnnpack"}
+    for modality, rows in output["embeddings"].items():
         with torch.no_grad():
             expected = exported.model.encoders[modality](fresh[modality])
         cosine = torch.nn.functional.cosine_similarity(torch.tensor(rows), expected)

@@ -60,16 +60,16 @@ def test_the_worker_that_failed_has_the_last_word(monkeypatch: pytest.MonkeyPatc
 
 
 def test_of_an_error_of_many_lines_the_first_is_reported() -> None:
-    def said(error: Exception) -> str:
+    def message(error: Exception) -> str:
         return str(described(error, "audio.pte"))
 
     several = RuntimeError("\nCould not guard\n\nThe following call raised: ...")
-    assert said(several).startswith("audio.pte: cannot be lowered (RuntimeError: Could not guard); choose")
-    assert said(AssertionError()).startswith("audio.pte: cannot be lowered (AssertionError: ); choose")
+    assert message(several).startswith("audio.pte: cannot be lowered (RuntimeError: Could not guard); choose")
+    assert message(AssertionError()).startswith("audio.pte: cannot be lowered (AssertionError: ); choose")
     absent = ModuleNotFoundError("No module named 'coremltools.optimize'", name="coremltools.optimize")
-    assert said(absent) == "audio.pte: needs coremltools, not installed; `pip install coremltools`"
+    assert message(absent) == "audio.pte: needs coremltools, not installed; `pip install coremltools`"
     library = OSError("libm.so.9: cannot open shared object file")
-    assert said(library).startswith("audio.pte: cannot be lowered (OSError: libm.so.9: cannot open")
+    assert message(library).startswith("audio.pte: cannot be lowered (OSError: libm.so.9: cannot open")
 
 
 @pytest.mark.real

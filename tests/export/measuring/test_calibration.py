@@ -44,9 +44,11 @@ def test_opinions_threshold_and_scores_are_those_of_what_ships(exported: Export)
         assert entry.examples == (27 if modality == "text" else 36)
         assert entry.power == expected[modality].power
         assert entry.temperature == pytest.approx(expected[modality].temperature, rel=0.01)
-    said = {m: bundle.classifier.evidence(m, own) for m, own in zip(bundle.modalities, shown, strict=True)}
+    evidence = {
+        m: bundle.classifier.evidence(m, own) for m, own in zip(bundle.modalities, shown, strict=True)
+    }
     people = people_codes(NAMED)
-    threshold, count = fit_threshold(said, present, truth, "multi-class", people, found.redundancy)
+    threshold, count = fit_threshold(evidence, present, truth, "multi-class", people, found.redundancy)
     assert (found.risk, found.groups) == (RISK, count) == (RISK, 24)
     assert found.threshold == pytest.approx(threshold, abs=0.05)
     held_out = exported.held_out

@@ -106,9 +106,9 @@ def test_a_camera_teaches_a_microphone(room: Room) -> None:
     assert int(found[1]) < int(found[2])
     truth, head = room.world.truth(1000), room.world.head
     heard = [Window("audio", sound) for sound in room.world.windows(truth)]
-    said = [head.logits(room.adapter.correct({"audio": window})["audio"]).argmax() for window in heard]
+    answers = [head.logits(room.adapter.correct({"audio": window})["audio"]).argmax() for window in heard]
     shipped = [head.logits(window.embedding).argmax() for window in heard]
-    assert np.mean(said == truth) > np.mean(shipped == truth) + 0.1
+    assert np.mean(answers == truth) > np.mean(shipped == truth) + 0.1
     assert room.adapter.correct({"audio": replace(heard[0], sensor="another")}) == {}
     assert room.adapter.learners["audio", "one"].trial.used
 
@@ -143,9 +143,9 @@ def test_what_was_taught_does_not_teach(room: Room, tmp_path: Path) -> None:
     with Adapter(bundle_of(head, tmp_path / "other")) as fresh:
         for adapter in (room.adapter, fresh):
             adapter.learn(["video"], newest, 0.0)
-        said = [lesson.answer for adapter in (room.adapter, fresh) for _, lesson, *_ in adapter._lessons]
-    assert len(said) != 1, "the camera learns in both, or in neither"
-    assert set(said) <= {int(head.logits(sound).argmax())}
+        answers = [lesson.answer for adapter in (room.adapter, fresh) for _, lesson, *_ in adapter._lessons]
+    assert len(answers) != 1, "the camera learns in both, or in neither"
+    assert set(answers) <= {int(head.logits(sound).argmax())}
 
 
 def test_windows_of_other_times_teach_nothing(room: Room) -> None:

@@ -163,8 +163,8 @@ def corrected(head: Head, found: Correction, x: np.ndarray) -> np.ndarray:
 
 def taught(world: World, n: int) -> Floats:
     truth = world.truth(n)
-    said = honest(truth, world.rng)
-    return moments_of(world.windows(truth), said, world.head)
+    answers = honest(truth, world.rng)
+    return moments_of(world.windows(truth), answers, world.head)
 
 
 @settings(max_examples=40)
@@ -219,8 +219,8 @@ def test_a_class_that_is_shown_more_often_does_not_become_likelier() -> None:
     x = world.windows(truth)
     found = fit(moments_of(x, truth, world.head), world.head)
     assert found is not None
-    said = corrected(world.head, found, world.windows(world.truth(2000))).argmax(1)
-    assert (said == 6).mean() < 0.2
+    answers = corrected(world.head, found, world.windows(world.truth(2000))).argmax(1)
+    assert (answers == 6).mean() < 0.2
 
 
 def test_lessons_that_say_nothing_give_no_correction() -> None:

@@ -35,8 +35,8 @@ class World:
     def teach(self, learner: Learner, teacher: Teacher, n: int) -> list[Change]:
         """Let a teacher teach `n` windows."""
         truth = self.truth(n)
-        said = teacher(truth, self.rng)
-        lessons = (Lesson(x, int(a)) for x, a in zip(self.windows(truth), said, strict=True))
+        answers = teacher(truth, self.rng)
+        lessons = (Lesson(x, int(a)) for x, a in zip(self.windows(truth), answers, strict=True))
         return [change for lesson in lessons if (change := learner.learn(lesson)) is not None]
 
     def accuracy(self, learner: Learner) -> tuple[float, float]:
@@ -68,8 +68,8 @@ def permuted(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.in
 
 def swapping(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
     """Takes two classes for each other, always."""
-    said = honest(truth, rng)
-    return np.where(said == 0, 1, np.where(said == 1, 0, said))
+    answers = honest(truth, rng)
+    return np.where(answers == 0, 1, np.where(answers == 1, 0, answers))
 
 
 def drifting(truth: NDArray[np.intp], rng: np.random.Generator) -> NDArray[np.intp]:
@@ -103,11 +103,11 @@ class Null:
         weight = rng.normal(0, 1, (C, d))
         weight = 3 * weight / np.linalg.norm(weight, axis=1, keepdims=True)
         learner = Learner(Head(weight.astype(np.float32), np.zeros(C, np.float32), "multi-class"))
-        said = _classes(rng, windows, self.teacher, self.long)
+        answers = _classes(rng, windows, self.teacher, self.long)
         shown = _classes(rng, windows, self.sensor, self.slow)
         noise = rng.normal(0, 0.5, d) + rng.normal(0, 0.7, (windows, d))
         used, most = False, 0.0
-        for x, answer in zip((weight[shown] + noise).astype(np.float32), said, strict=True):
+        for x, answer in zip((weight[shown] + noise).astype(np.float32), answers, strict=True):
             learner.learn(Lesson(x, int(answer)))
             used, most = used or learner.trial.used, max(most, learner.trial.related)
         return used, used or most >= 1 / UNRELATED

@@ -70,8 +70,8 @@ def test_every_subset_scores_as_one_by_one(bundle: Bundle, dataset: Dataset) -> 
                 else bundle.encode(m, window(example, bundle.specs[m]))
                 for m in subsets.parse(name)
             }
-            said, _ = answered(bundle.classifier, parts)
-            probabilities.append(said.probabilities)
+            opinion, _ = answered(bundle.classifier, parts)
+            probabilities.append(opinion.probabilities)
         labels = np.array([LABELS.index(e.labels[0]) for e in chosen])
         assert subset_score.n == len(chosen) > 0
         assert subset_score.accuracy == score(np.array(probabilities), labels, "multi-class")

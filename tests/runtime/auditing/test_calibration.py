@@ -343,8 +343,8 @@ def test_a_set_without_examples_has_no_promise_and_what_is_always_right_is_sure_
     there = {m: np.ones(len(truth), bool) for m in evidence}
     fixed: tuple[Task, np.ndarray, float] = ("multi-class", groups, 0.3)
     assert fit_threshold(perfect, there, truth, *fixed) == (0.5, 40)
-    said_class = np.where(np.arange(len(truth)) % 25 == 0, (truth + 1) % 5, truth)  # 4 % are wrong
-    both = {"a": Evidence(0.9 * np.eye(5)[said_class] + 0.02), "b": Evidence(0.1 * np.eye(5)[truth] + 0.18)}
+    classes = np.where(np.arange(len(truth)) % 25 == 0, (truth + 1) % 5, truth)  # 4 % are wrong
+    both = {"a": Evidence(0.9 * np.eye(5)[classes] + 0.02), "b": Evidence(0.1 * np.eye(5)[truth] + 0.18)}
     alone, pair = (
         fit_threshold({m: both[m] for m in some}, {m: there[m] for m in some}, truth, *fixed)[0]
         for some in ("a", "ab")

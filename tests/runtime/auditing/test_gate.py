@@ -165,13 +165,13 @@ def test_what_no_example_shows_is_not_met() -> None:
 
 
 def test_what_is_required_of_all_sensors_is_not_met_by_some_of_them() -> None:
-    said = answered({"audio": [True] * 400})
+    answers = answered({"audio": [True] * 400})
     dark = [
         ConditionScore("audio", "quiet", 1, "", "audio", SubsetScore(0.9, 400, 0.9, 0.9), 0, 0, 0, 0),
     ]
     required = parse("all>=0.1,wrong<=1,unsure<=1,under.audio.quiet>=0.1", ("audio", "video"))
     required += parse("all.B-A>=-1,wrong.B-A<=1,unsure.B-A<=1", ("audio", "video"))
-    found = judge(required, scored(0.6, 0.65), said, dark, compared(said, said))
+    found = judge(required, scored(0.6, 0.65), answers, dark, compared(answers, answers))
     assert [one.verdict for one in found] == ["too few"] * 7
 
 
@@ -191,7 +191,7 @@ def test_a_change_is_judged_by_a_comparison_alone() -> None:
 
 
 def test_sureness_and_conditions_are_judged_as_they_were_audited() -> None:
-    said = answered({"audio": [True] * 380 + [False] * 20})
+    answers = answered({"audio": [True] * 380 + [False] * 20})
     dark = [
         ConditionScore(
             "audio", "quiet", severity, "", "audio", SubsetScore(value, 400, value, value), 0, 0, 0, 0
@@ -201,7 +201,7 @@ def test_sureness_and_conditions_are_judged_as_they_were_audited() -> None:
     text = "wrong.audio<=0.08,wrong.audio<=0.06,unsure.audio<=0.1,"
     text += "under.audio.quiet:1>=0.6,under.audio.quiet>=0.6,under.audio.cut>=0"
     alone = replace(scored(0.6, 0.65), unscored=())
-    found = [judge(parse(one, ("audio",)), alone, said, dark)[0] for one in text.split(",")]
+    found = [judge(parse(one, ("audio",)), alone, answers, dark)[0] for one in text.split(",")]
     verdicts = ["met", "failed", "met", "met", "failed", "too few"]
     assert [one.verdict for one in found] == verdicts
     assert found[0].estimate is not None

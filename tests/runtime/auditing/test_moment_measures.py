@@ -71,12 +71,12 @@ def test_the_interval_of_a_count_is_that_of_the_chi_squared_distribution(count: 
 def test_segments_are_right_by_half_of_their_union_and_once() -> None:
     spans = [Span(0, 10, "walk"), Span(10, 20, "sit"), Span(20, 30, "walk")]
 
-    def said(*rows: tuple[str, float, float]) -> list[Told]:
+    def segments(*rows: tuple[str, float, float]) -> list[Told]:
         return [Told(label, begin, end, end) for label, begin, end in rows]
 
-    assert segments_f1(said(("walk", 0, 9), ("sit", 10, 21), ("walk", 21, 30)), spans) == 1
-    assert segments_f1(said(("walk", 0, 4), ("sit", 10, 20)), spans) == pytest.approx(2 * 1 / 5)
-    halves = said(("walk", 0, 6), ("walk", 6, 10), ("sit", 10, 20), ("walk", 20, 30))
+    assert segments_f1(segments(("walk", 0, 9), ("sit", 10, 21), ("walk", 21, 30)), spans) == 1
+    assert segments_f1(segments(("walk", 0, 4), ("sit", 10, 20)), spans) == pytest.approx(2 * 1 / 5)
+    halves = segments(("walk", 0, 6), ("walk", 6, 10), ("sit", 10, 20), ("walk", 20, 30))
     assert segments_f1(halves, spans) == pytest.approx(2 * 3 / 7), "the second part of a walk is one too many"
     assert (segments_f1([], []), segments_f1([], spans)) == (1, 0)
 

@@ -48,9 +48,9 @@ def classifier_of(
 
 
 def answers_of(classifier: Classifier, logits: np.ndarray, familiar: np.ndarray | None = None) -> Answers:
-    said = replace(classifier.evidence("audio", logits), familiar=familiar)
+    evidence = replace(classifier.evidence("audio", logits), familiar=familiar)
     there = {"audio": np.ones(len(logits), bool)}
-    return answer({"audio": said}, there, ("audio",), 0.0, classifier.task, classifier.threshold)
+    return answer({"audio": evidence}, there, ("audio",), 0.0, classifier.task, classifier.threshold)
 
 
 def test_evidence_is_an_answer_though_it_is_even_and_a_guess_unless_it_is() -> None:
@@ -78,11 +78,11 @@ def test_it_counts_what_answers_say_one_by_one(task: Task) -> None:
     sure, right, confidences = [], [], []
     for row, truth in zip(logits, labels, strict=True):
         true = {str(truth)} if task == "multi-class" else set(map(str, np.flatnonzero(truth)))
-        said, _ = answered(known, {"audio": row})
-        assert said.sure == (said.confidence >= 0.8) == (len(said.candidates) == 1)
-        sure.append(said.sure)
-        right.append(said.best in true)
-        confidences.append(said.confidence)
+        opinion, _ = answered(known, {"audio": row})
+        assert opinion.sure == (opinion.confidence >= 0.8) == (len(opinion.candidates) == 1)
+        sure.append(opinion.sure)
+        right.append(opinion.best in true)
+        confidences.append(opinion.confidence)
     found = outcomes(answers_of(known, logits), labels, task).reliability
     assert found.unsure == pytest.approx(1 - np.mean(sure))
     assert found.accuracy == pytest.approx(np.mean(right))

@@ -25,7 +25,7 @@ def scenes(count: int = N) -> list[Example]:
     return [Example(f"e{i}", "eval", ("a",), {"audio": Path(f"{i}.wav")}, i) for i in range(count)]
 
 
-def said(
+def drawn_evidence(
     doubted: float = 0.2, heard: float = 0.9985, seen: float = 0.9985
 ) -> tuple[dict[str, Evidence], np.ndarray]:
     """Return evidence in which the microphone is unsure, and often wrong, in a share of the examples.
@@ -46,7 +46,7 @@ def said(
 
 
 def fitted(wishes: Wishes | None = None, **shares: float) -> SparingCalibration | None:
-    evidence, truth = said(**shares)
+    evidence, truth = drawn_evidence(**shares)
     present = {m: np.full(N, m != "text") for m in SPECS}
     people = np.arange(N) % 30
     plan = schedule(scenes(), SPECS)
@@ -138,7 +138,7 @@ def test_a_woken_sensor_answers_once_its_device_is_open_and_a_window_is_complete
 
 
 def test_sensors_that_are_never_needed_or_always() -> None:
-    evidence, truth = said()
+    evidence, truth = drawn_evidence()
     right = np.stack([evidence[m].classes.argmax(axis=1) == truth for m in ("audio", "video")])
     answers = PrefixAnswers(np.stack([np.full(N, 0.8)] * 2), right)
     start = fitted()

@@ -80,10 +80,10 @@ def test_a_set_answers_and_tells_moments_as_a_session_does(
     windows = encode_stream(bundle, stream)
     found = answered(bundle.classifier, bundle.specs, windows, subset, stream.spans, 1.0)
     items = list(session(bundle, stream, subset))
-    said = [one for one in items if isinstance(one, Prediction)]
+    predictions = [one for one in items if isinstance(one, Prediction)]
     assert len(found.times) > 15
     for time in found.times:  # a caption and a window at once are one moment; a window may wait for others
-        assert any(time - 1e-6 <= one.time <= time + 2.5 * Policy().align for one in said)
+        assert any(time - 1e-6 <= one.time <= time + 2.5 * Policy().align for one in predictions)
     labels = bundle.classifier.labels
     log_odds = odds(found, filtered(found, calibration, labels), calibration, labels, {})
     every = told(found.times, log_odds, calibration.threshold(subset), labels)
@@ -109,10 +109,10 @@ def stretch(words: dict[int, str], length: int, rng: np.random.Generator, blurs:
         row = [0.95 if label == word else 0.05 for label in LABELS]
         classes[at : at + 6], known[at : at + 6] = row, rng.normal(4, 0.5, 6)
         spans.append(Span(at * HOP, (at + 5) * HOP, word))
-    return Answered(HOP * np.arange(length), says(classes, known), tuple(spans), length * HOP / 3600)
+    return Answered(HOP * np.arange(length), witnesses_of(classes, known), tuple(spans), length * HOP / 3600)
 
 
-def says(classes: np.ndarray, known: np.ndarray) -> dict[str, Witness]:
+def witnesses_of(classes: np.ndarray, known: np.ndarray) -> dict[str, Witness]:
     return {"audio": witness(np.log(2 * classes) + known[:, None])}
 
 
@@ -187,7 +187,7 @@ def test_what_lasts_is_a_state_with_segments() -> None:
     classes[40:120], known[40:120] = (0.9, 0.1), 3.0
     classes[120:200], known[120:200] = (0.1, 0.9), 3.0
     spans = Span(10, 30, "one"), Span(30, 50, "two")
-    lasting = replace(one, witnesses=says(classes, known), spans=spans)
+    lasting = replace(one, witnesses=witnesses_of(classes, known), spans=spans)
     assert states(spans) == {"one", "two"}
     fitted = fit_timeline({("imu",): [lasting]}, spans, LABELS)
     assert fitted is not None
@@ -209,7 +209,7 @@ def test_states_that_are_cut_in_two_are_told_all_the_same() -> None:
             shown = np.where(np.convolve(flips, np.ones(4), "same") > 0, 1 - label, label)
             classes[rows], known[rows] = np.where(shown[:, None] == [0, 1], 0.9, 0.1), 3.0
         spans = Span(10, 30, "one"), Span(35, 55, "two")
-        streams.append(replace(one, witnesses=says(classes, known), spans=spans))
+        streams.append(replace(one, witnesses=witnesses_of(classes, known), spans=spans))
     fitted = fit_timeline({("imu",): streams}, [span for one in streams for span in one.spans], LABELS)
     assert fitted is not None
     found = score(streams, fitted, LABELS, "imu")
@@ -249,9 +249,9 @@ def test_a_sensor_that_says_other_things_at_other_times_takes_nothing_from_anoth
         is_caption = ~np.isin(times, heard.times)
         ratios = heard.witnesses["audio"].ratios[rows]
         text = rng.normal(-1, 2, (len(times), 2))
-        said = {"audio": witness(ratios, ~is_caption), "text": witness(text, is_caption)}
+        witnesses = {"audio": witness(ratios, ~is_caption), "text": witness(text, is_caption)}
         streams.setdefault(("audio",), []).append(heard)
-        streams.setdefault(("audio", "text"), []).append(replace(heard, times=times, witnesses=said))
+        streams.setdefault(("audio", "text"), []).append(replace(heard, times=times, witnesses=witnesses))
     spans = [span for one in streams["audio",] for span in one.spans]
     fitted = fit_timeline(streams, spans, LABELS)
     assert fitted is not None
@@ -271,8 +271,11 @@ def test_while_captions_are_silent_a_camera_tells_no_more_than_alone() -> None:
         seen = shown.witnesses["audio"]
         live = (seen.ratios.max(axis=1) > 0) & is_heard
         text = replace(witness(np.full_like(seen.ratios, -1.5)), live=live)
-        said = {"text": text, "video": seen}
-        return {alone: [replace(shown, witnesses={"video": seen})], both: [replace(shown, witnesses=said)]}
+        witnesses = {"text": text, "video": seen}
+        return {
+            alone: [replace(shown, witnesses={"video": seen})],
+            both: [replace(shown, witnesses=witnesses)],
+        }
 
     short = streams(960, is_heard=True)
     fitted = fit_timeline(short, short[alone][0].spans, LABELS)

@@ -40,19 +40,19 @@ def test_probabilities_are_those_of_scipy(pooled: np.ndarray, task: Task) -> Non
     st.floats(0, 1e4),
 )
 def test_a_less_familiar_window_says_less_and_never_another_class(
-    said: np.ndarray, score: float, more: float
+    opinions: np.ndarray, score: float, more: float
 ) -> None:
-    less, surer = (doubted(said, np.full(4, x, np.float32), "multi-class") for x in (score, score + more))
-    assert np.all(np.diff(np.take_along_axis(less, said.argsort(axis=1), axis=1)) >= -1e-6)
+    less, surer = (doubted(opinions, np.full(4, x, np.float32), "multi-class") for x in (score, score + more))
+    assert np.all(np.diff(np.take_along_axis(less, opinions.argsort(axis=1), axis=1)) >= -1e-6)
     assert np.all(np.abs(less - 1 / 3) <= np.abs(surer - 1 / 3) + 1e-6)
 
 
 @pytest.mark.parametrize(("score", "kept"), [(1e4, 1), (-np.log(29), 0.5), (-1e4, 0.01)])
 def test_as_much_of_an_opinion_is_kept_as_its_window_shows_a_class(score: float, kept: float) -> None:
-    said = np.array([0.9, 0.1, 0.0], np.float32)
+    opinion = np.array([0.9, 0.1, 0.0], np.float32)
     for task, nothing in (("multi-class", 1 / 3), ("multi-label", 0.5)):
-        found = doubted(said, np.float32(score), task)
-        np.testing.assert_allclose(found, kept * said + (1 - kept) * nothing, atol=1e-6)
+        found = doubted(opinion, np.float32(score), task)
+        np.testing.assert_allclose(found, kept * opinion + (1 - kept) * nothing, atol=1e-6)
 
 
 def test_a_saved_head_reads_back_with_its_scores_of_familiarity(tmp_path: Path) -> None:

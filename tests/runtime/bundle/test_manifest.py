@@ -149,11 +149,11 @@ def test_a_bad_field_is_named(path: Path, place: str, value: Any, says: str) -> 
     path.write_text(json.dumps(raw), encoding="utf-8")
     with pytest.raises(BundleCorruptError) as caught:
         read_manifest(path)
-    said = str(caught.value)
-    assert said.startswith(f"{path}: ")
-    assert says in said
-    assert "\n" not in said
-    assert len(said) < 5000
+    message = str(caught.value)
+    assert message.startswith(f"{path}: ")
+    assert says in message
+    assert "\n" not in message
+    assert len(message) < 5000
 
 
 @pytest.mark.parametrize(

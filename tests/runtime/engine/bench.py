@@ -179,12 +179,12 @@ class Bench:
                 self.freed.append(output.modality)
             else:
                 self.items.append(output)
-                self.said(output)
+                self.reported(output)
 
     def ordered(self, window: PoppedWindow) -> None:
         """Note an order to encode."""
 
-    def said(self, item: Prediction | Event) -> None:
+    def reported(self, item: Prediction | Event) -> None:
         """Note a prediction or an event."""
 
     def _embedded(self, popped: PoppedWindow, label: int) -> WindowEmbedding:

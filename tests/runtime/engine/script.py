@@ -336,7 +336,7 @@ def scenes(odd: str, how: str | int, *, sparing: bool) -> st.SearchStrategy[Scen
     return st.builds(_played, st.just(Policy(sparing=sparing)), st.sampled_from(begin), actions)
 
 
-def said(steps: list[dict[str, Any]]) -> list[str]:
+def transcript(steps: list[dict[str, Any]]) -> list[str]:
     """Return lines: inputs but for samples, embeddings and time, events, and the set of each answer."""
     lines = []
     for step in steps:
@@ -426,7 +426,7 @@ SPARING = ("asleep", "woken by doubt", "woken by a loss", "woken by the unknown"
 
 def tells(story: str, steps: list[dict[str, Any]]) -> bool:
     """Return whether a script tells a story. No port has a budget."""
-    lines = said(steps)
+    lines = transcript(steps)
     rest = iter(lines)
     is_told = all(any(re.match(one, line) for line in rest) for one in STORIES[story][2].split("; "))
     return is_told and not any(line.startswith("overload") for line in lines)
@@ -470,9 +470,9 @@ def spared() -> list[dict[str, Any]]:
             woken = policy.note(now, confidences, live, suspect=suspect)
         else:
             woken = policy.pass_to(now) if act == "pass" else policy.wake(now)
-        said = [[one.place, one.cause] for one in woken]
+        wakings = [[one.place, one.cause] for one in woken]
         given = {"at": now, "act": act, "confidences": confidences, "live": live, "suspect": suspect}
-        steps.append({**given, "woken": said, "needed": policy.needed, "due": policy.deadline})
+        steps.append({**given, "woken": wakings, "needed": policy.needed, "due": policy.deadline})
     return [{"calibration": encode(calibration)}, *steps]
 
 
@@ -504,7 +504,9 @@ def timed(usual: float) -> list[dict[str, Any]]:
         ratios = {m: against_none(evidence[m])[0] for m in sensors}
         truths = {m: float(honest(lies, m, None)) for m in sensors}
         happened = [*timeline.pass_to(now), *timeline.note(now, ratios, truths, sensors, near, fresh)]
-        said = [[one.kind, one.label, one.began, one.ended, round(one.confidence, 6)] for one in happened]
+        happenings = [
+            [one.kind, one.label, one.began, one.ended, round(one.confidence, 6)] for one in happened
+        ]
         given = {
             m: {
                 "classes": one.classes[0].tolist(),
@@ -514,7 +516,7 @@ def timed(usual: float) -> list[dict[str, Any]]:
         }
         step = {"at": now, "evidence": given, "fresh": fresh, "lies": lies, "sensors": sensors, "near": near}
         weighed = [np.round(own, 6).tolist() for own in ratios.values()]  # processors differ in the last bits
-        steps.append({**step, "ratios": weighed, "happened": said})
+        steps.append({**step, "ratios": weighed, "happened": happenings})
     return [{"calibration": encode(calibration)}, *steps]
 
 

@@ -60,18 +60,18 @@ def test_an_answer_is_sure_from_the_threshold_on_and_names_what_else_comes_into_
 def test_sensors_that_contradict_each_other_are_unsure_and_one_that_leaves_all_open_contradicts_nobody() -> (
     None
 ):
-    said, alone = answered(classifier(), {"audio": window(0, 9), "video": window(1, 9)})
+    fused, alone = answered(classifier(), {"audio": window(0, 9), "video": window(1, 9)})
     assert [one.label for one in alone.values()] == ["one", "two"]
-    assert (said.label, said.doubt) == (None, "disagreement")
-    assert {*said.candidates} == {"one", "two"}
+    assert (fused.label, fused.doubt) == (None, "disagreement")
+    assert {*fused.candidates} == {"one", "two"}
     vague, _ = answered(classifier(), {"audio": window(0, 9), "video": window(1, 0.1)})
     assert vague.label == "one"
 
 
 def test_no_evidence_is_a_confidence_of_one_over_the_classes() -> None:
     strange = {"audio": window(0, 9, known=-5), "video": window(0, 9, known=-5)}
-    said, alone = answered(classifier(familiar=-2.0), strange)
-    for one in (said, *alone.values()):
+    fused, alone = answered(classifier(familiar=-2.0), strange)
+    for one in (fused, *alone.values()):
         assert (one.label, one.best, one.doubt, one.confidence) == (None, None, "unfamiliar", 0.25)
         assert not one.probabilities.flags.writeable
         assert one.candidates == LABELS
@@ -100,9 +100,9 @@ def test_the_prior_of_unequal_classes_counts_once_however_many_sensors_are_live(
     np.testing.assert_allclose(fuse(nothing, lies, 0.0, "multi-class", prior)[0], prior, atol=1e-6)
     assert fuse(nothing, lies, 0.0, "multi-class")[0, 0] > 0.9
     shares = prior * [1, 1, 4]  # its odds against the commonest class are 4 to 7 for each, 64 to 7 for all
-    said = np.tile(shares / shares.sum(), (3, 1, 1))
-    assert fuse(said, lies, 0.0, "multi-class", prior)[0].argmax() == 2
-    assert fuse(said, lies, 0.0, "multi-class")[0].argmax() == 0
+    opinions = np.tile(shares / shares.sum(), (3, 1, 1))
+    assert fuse(opinions, lies, 0.0, "multi-class", prior)[0].argmax() == 2
+    assert fuse(opinions, lies, 0.0, "multi-class")[0].argmax() == 0
     alike = np.full(4, 0.25)
     drawn_at_random = drawn(np.random.default_rng(0), 3, 50)
     np.testing.assert_allclose(
@@ -158,8 +158,8 @@ def test_devices_of_one_sensor_change_nothing_and_the_order_of_sensors_does_not_
 def test_opinions_of_zero_and_one_and_many_sensors_of_a_device_stay_finite() -> None:
     certain = np.eye(2)[[0, 0, 1]][:, np.newaxis]
     for task, chance in product(("multi-class", "multi-label"), (0.0, RARE, 1.0)):
-        said = fuse(certain, np.full((3, 1), RARE), 0.0, task, None, {(0, 1): np.array([chance])})
-        assert np.isfinite(said).all()
+        fused = fuse(certain, np.full((3, 1), RARE), 0.0, task, None, {(0, 1): np.array([chance])})
+        assert np.isfinite(fused).all()
     crowd = {tuple(range(120)): np.array([RARE])}
     many = np.tile(sees(3, 0.999, 1000), (121, 1, 1))
     with np.errstate(over="raise", invalid="raise"):
@@ -223,11 +223,11 @@ def test_an_audit_and_a_session_give_the_same_answers(
                 assert DOUBTS[found.doubts[i]] == "unfamiliar"
                 continue
             lies = belief.lies if task == "multi-class" and len(subset) > 1 else {}
-            said = opinion(known, shown, tuple(shown), lies)
+            expected = opinion(known, shown, tuple(shown), lies)
             usable = {m: one for m, one in shown.items() if one.usable(np.ones(1, bool))[0]}
             belief.note({m: one.opinions("multi-class")[0] for m, one in usable.items()}, i * SCENE)
-            np.testing.assert_array_equal(found.probabilities[i], said.probabilities)
-            assert DOUBTS[found.doubts[i]] == said.doubt
+            np.testing.assert_array_equal(found.probabilities[i], expected.probabilities)
+            assert DOUBTS[found.doubts[i]] == expected.doubt
         every = {m: replace(x.take(np.array([0])), familiar=None) for m, x in evidence.items()}
         first = opinion(known, every, subset)
         np.testing.assert_allclose(alone[subset][0], first.probabilities, atol=1e-6)
@@ -257,8 +257,8 @@ def test_who_lies_is_learned_by_bayes_rule_from_a_scene_that_is_over() -> None:
     lying, total = np.zeros(3), 0.0
     for lies in product([False, True], repeat=3):
         chances = [
-            np.full(CLASSES, RARE) if lie else (1 - RARE) * (0.99 * CLASSES * said + 0.01)
-            for lie, said in zip(lies, shown.values(), strict=True)
+            np.full(CLASSES, RARE) if lie else (1 - RARE) * (0.99 * CLASSES * shares + 0.01)
+            for lie, shares in zip(lies, shown.values(), strict=True)
         ]
         weight = np.prod(chances, axis=0).sum()
         lying, total = lying + weight * np.array(lies), total + weight
@@ -307,11 +307,13 @@ def test_that_a_device_lies_is_learned_by_bayes_rule() -> None:
     belief = Belief(SENSORS, WEBCAM)
     belief.note(shown, 0.0)
     belief.note({m: sees(2) for m in SENSORS}, SCENE)
-    said = {m: 0.99 * CLASSES * p + 0.01 for m, p in shown.items()}
+    likelihoods = {m: 0.99 * CLASSES * p + 0.01 for m, p in shown.items()}
     lying, total = np.zeros(4), 0.0
     for lies in product([False, True], repeat=4):
         chance = np.prod([RARE if lie else 1 - RARE for lie in lies])
-        heard = [np.ones(CLASSES) if lie else one for lie, one in zip(lies, said.values(), strict=False)]
+        heard = [
+            np.ones(CLASSES) if lie else one for lie, one in zip(lies, likelihoods.values(), strict=False)
+        ]
         both = heard[0] * heard[2]
         weight = chance * (heard[1] * (both.mean() if lies[3] else both)).mean()
         lying, total = lying + weight * np.array(lies), total + weight
@@ -419,9 +421,9 @@ def test_a_scene_that_all_sensors_find_strange_is_less_sure_than_by_any_of_them(
 def test_an_audit_has_the_doubt_of_a_session_where_a_doubted_opinion_leaves_two_classes_alike() -> None:
     known = classifier(familiar=-50.0)
     rows = {"audio": window(1, 1e-6, known=-20.0), "video": window(1, 5, known=-20.0)}
-    said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
+    evidence = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
-    given = answer(said, there, ("audio", "video"), 0.4, "multi-class", known.threshold)
+    given = answer(evidence, there, ("audio", "video"), 0.4, "multi-class", known.threshold)
     assert DOUBTS[given.doubts[0]] == answered(known, rows)[0].doubt
 
 
@@ -457,8 +459,10 @@ def test_an_unfamiliar_sensor_says_nothing_and_only_takes_from_an_answer(
     familiar = {"audio": window(0, 5, known=1.0)}
     both = familiar | {"video": window(1, 20, known=-100.0)}
     found = answered(known, both)[0].probabilities
-    said = known.evidence("audio", familiar["audio"])
-    np.testing.assert_allclose(found, doubted(said.classes, np.float32(expected), "multi-class"), atol=1e-6)
+    evidence = known.evidence("audio", familiar["audio"])
+    np.testing.assert_allclose(
+        found, doubted(evidence.classes, np.float32(expected), "multi-class"), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(
@@ -472,10 +476,10 @@ def test_a_broken_sensor_says_nothing_of_the_scene_and_one_that_sees_what_is_new
     assert known.are_far("video", shown) == far
     assert not classifier(familiar=-2.0).are_far("video", shown), "without means, nothing tells"
     rows = {"audio": window(0, 9)[np.newaxis], "video": shown[np.newaxis]}
-    said = {m: known.evidence(m, x) for m, x in rows.items()}
+    evidence = {m: known.evidence(m, x) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
     sets = ("audio",), ("audio", "video")
-    alone, both = (answer(said, there, s, 0.4, "multi-class", 0.9).probabilities.max() for s in sets)
+    alone, both = (answer(evidence, there, s, 0.4, "multi-class", 0.9).probabilities.max() for s in sets)
     assert both == alone if far else both < alone
 
 
@@ -488,11 +492,11 @@ def test_two_broken_sensors_speak_against_a_known_scene_unless_their_device_brok
 ) -> None:
     known = classifier(familiar=-2.0, near=0, devices=devices)
     rows = {"audio": window(0, 9), "text": window(0, 9, -5), "video": window(0, 9, -5)}
-    said = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
+    evidence = {m: known.evidence(m, x[np.newaxis]) for m, x in rows.items()}
     there = dict.fromkeys(rows, np.ones(1, bool))
     sets = ("audio",), ("audio", "text"), ("audio", "video"), SENSORS
     alone, one, other, both = (
-        answer(said, there, s, 0.4, "multi-class", 0.9).probabilities.max() for s in sets
+        answer(evidence, there, s, 0.4, "multi-class", 0.9).probabilities.max() for s in sets
     )
     assert one == other == alone
     assert both == alone if together else both < alone

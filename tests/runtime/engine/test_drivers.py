@@ -74,7 +74,7 @@ def brightness(label: int) -> int:
     return min(100 * label, 255)
 
 
-def said(predictions: Sequence[Prediction]) -> list[object]:
+def contents(predictions: Sequence[Prediction]) -> list[object]:
     """Return what predictions say, to compare it."""
     return [
         (p.time, p.live, p.ages, p.probabilities.tolist(), p.doubt, p.lies, p.suspect, p.dropped)
@@ -174,7 +174,7 @@ def test_threads_change_no_answer(bundle: Bundle, steps: list[tuple[str, int | N
                 else:
                     virtual.plug(modality, modality, now)
             found += virtual.advance(now)
-    assert said(live.found) == said([item for item in found if isinstance(item, Prediction)])
+    assert contents(live.found) == contents([item for item in found if isinstance(item, Prediction)])
     moments = [item for item in found if isinstance(item, Event) and item.label]
     assert live.moments == moments[: len(live.moments)]
     assert len(moments) - len(live.moments) <= 2, "those of the last answer"

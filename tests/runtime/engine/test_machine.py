@@ -45,7 +45,7 @@ class Watched(Bench):
                 self.owed[modality] = self.now + self.align
         super().encode(modality, label)
 
-    def said(self, item: Prediction | Event) -> None:
+    def reported(self, item: Prediction | Event) -> None:
         times = [earlier.time for earlier in self.items[-2:]]
         assert times == sorted(times), "events in order"
         if isinstance(item, Prediction):

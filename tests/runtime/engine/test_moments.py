@@ -22,7 +22,7 @@ ANSWERS = st.lists(
 SECTIONS = st.lists(st.tuples(st.sampled_from([None, 0, 1, 2]), st.integers(4, 9)), min_size=1, max_size=6)
 
 
-def says(label: int | None, known: float) -> np.ndarray:
+def ratios_of(label: int | None, known: float) -> np.ndarray:
     """Return what a window says that shows a class, or none in particular."""
     shares = np.full(3, 1 / 3) if label is None else np.where(np.arange(3) == label, 0.96, 0.02)
     return np.asarray(np.log(3 * shares) + known)
@@ -36,8 +36,8 @@ def told(
     timeline, found, now = Timeline(calibration, LABELS), list[Happening](), 0.0
     for wait, label, known in answers:
         now += wait
-        said, trust = dict.fromkeys(sensors, says(label, known)), dict.fromkeys(sensors, 0.98)
-        found += [*timeline.pass_to(now), *timeline.note(now, said, trust, sensors)]
+        ratios, trust = dict.fromkeys(sensors, ratios_of(label, known)), dict.fromkeys(sensors, 0.98)
+        found += [*timeline.pass_to(now), *timeline.note(now, ratios, trust, sensors)]
     return [*found, *timeline.end(now)]
 
 
@@ -76,7 +76,7 @@ def test_windows_that_come_twice_as_often_tell_the_same(sections: list[tuple[int
             for _ in range(round(halves * 0.5 / hop)):
                 now += hop
                 known = -8.0 if label is None else 5.0
-                found += timeline.note(now, {"audio": says(label, known)}, {"audio": 1.0})
+                found += timeline.note(now, {"audio": ratios_of(label, known)}, {"audio": 1.0})
         ways.append([*found, *timeline.end(now)])
     one, other = ways
     assert [(x.kind, x.label) for x in one] == [(x.kind, x.label) for x in other]
@@ -95,7 +95,7 @@ def test_the_order_of_sensors_changes_nothing(
 def test_a_state_of_windows_that_come_seldom_is_one_and_ends_where_they_stop() -> None:
     timeline, found = Timeline(DEFAULT, LABELS), list[Happening]()
     for second in range(0, 40, 2):
-        found += timeline.note(second, {"audio": says(1, 5.0)}, {"audio": 1.0})
+        found += timeline.note(second, {"audio": ratios_of(1, 5.0)}, {"audio": 1.0})
     assert [one.kind for one in found] == ["began"]
     assert timeline.deadline == 38 + PAUSE
     assert timeline.pass_to(38 + PAUSE - 1e-6) == []
@@ -172,18 +172,18 @@ def test_what_is_unfamiliar_speaks_of_no_class_and_what_is_covered_shows_none() 
 
 
 @given(
-    said=st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=3),
+    ratios=st.lists(st.lists(st.floats(-8, 8), min_size=3, max_size=3), min_size=1, max_size=3),
     truths=st.lists(st.floats(0.01, 0.99), min_size=3, max_size=3),
 )
 def test_a_set_says_the_product_of_its_sensors_each_of_which_may_lie(
-    said: list[list[float]], truths: list[float]
+    ratios: list[list[float]], truths: list[float]
 ) -> None:
-    names = ("audio", "text", "video")[: len(said)]
+    names = ("audio", "text", "video")[: len(ratios)]
     rest = at_rest(DEFAULT, LABELS)
-    own = {m: np.array(one) for m, one in zip(names, said, strict=True)}
+    own = {m: np.array(one) for m, one in zip(names, ratios, strict=True)}
     found = going_on(product(own, dict(zip(names, truths, strict=False)), {"audio": 0.5}), rest)
     each = rest.copy()
-    for m, one, truth in zip(names, said, truths, strict=False):
+    for m, one, truth in zip(names, ratios, truths, strict=False):
         each *= (truth * np.exp(one) + 1 - truth) ** (0.5 if m == "audio" else 1)
     share = each / (1 + each.sum())
     assert found == pytest.approx(np.log(share + 1e-12) - np.log(1 - share + 1e-12), abs=1e-6)

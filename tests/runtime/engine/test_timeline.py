@@ -31,7 +31,7 @@ def tell(*words: str | None, calibration: TimelineCalibration = CALIBRATION) -> 
     """Return what a timeline tells of one window after the other, by sound alone, and of silence after it."""
     timeline = Timeline(calibration, LABELS)
     answers = [(i * HOP, {"audio": shown(word)}) for i, word in enumerate((*words, *[None] * 8))]
-    return [one for time, said in answers for one in timeline.note(time, said, ALONE, ("audio",))]
+    return [one for time, ratios in answers for one in timeline.note(time, ratios, ALONE, ("audio",))]
 
 
 def test_a_word_in_several_windows_is_one_moment() -> None:
@@ -58,8 +58,8 @@ def test_the_threshold_is_of_the_set_that_is_near_not_only_of_those_that_are_nam
 
     def begins(calibration: TimelineCalibration, near: tuple[str, ...] | None) -> bool:
         timeline = Timeline(calibration, LABELS)
-        said = {"audio": shown("two")}
-        answers = [timeline.note(i * HOP, said, ALONE, ("audio",), near) for i in range(8)]
+        ratios = {"audio": shown("two")}
+        answers = [timeline.note(i * HOP, ratios, ALONE, ("audio",), near) for i in range(8)]
         return any(answers)
 
     assert begins(strict, ("audio", "video"))
@@ -151,10 +151,10 @@ def test_a_sensor_without_weight_changes_nothing_whatever_it_says_and_when() -> 
     for captions in (False, True):
         timeline, found = Timeline(calibration, LABELS), list[tuple[str, str, float]]()
         for i, word in enumerate(words):
-            said = {"audio": shown(word)} | ({"text": shown("two", 0.9)} if captions else {})
-            truths = dict.fromkeys(said, 0.98)
+            ratios = {"audio": shown(word)} | ({"text": shown("two", 0.9)} if captions else {})
+            truths = dict.fromkeys(ratios, 0.98)
             for after, fresh in ((0.0, "audio"), (0.1, "text"))[: 1 + captions]:
-                told = timeline.note(i * HOP + after, said, truths, (), ("audio", "text"), [fresh])
+                told = timeline.note(i * HOP + after, ratios, truths, (), ("audio", "text"), [fresh])
                 found += [(one.kind, one.label, one.began) for one in told]
         ways.append([one for one in found if one[0] == "began"])
     assert len(ways[0]) == 3
@@ -165,8 +165,8 @@ def test_the_evidence_of_a_sensor_goes_with_it() -> None:
     sets = {"audio": SetThreshold(2.0, 3.0, 0, 0.9), "audio+video": SetThreshold(8.0, 3.0, 1, 0.95)}
     timeline, both = Timeline(replace(CALIBRATION, sets=sets), LABELS), {"audio": 0.98, "video": 0.98}
     for i in range(4):
-        said = {"audio": shown(None), "video": shown("two", 0.7)}
-        assert timeline.note(i * HOP, said, both) == []
+        ratios = {"audio": shown(None), "video": shown("two", 0.7)}
+        assert timeline.note(i * HOP, ratios, both) == []
     assert timeline.note(4 * HOP, {"audio": shown(None)}, ALONE) == []
     later = [timeline.note(5 + i * HOP, {"audio": shown("two", 0.7)}, ALONE) for i in range(6)]
     assert [happening.kind for told in later for happening in told] == ["began"]

@@ -49,12 +49,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
         )
         db.execute("INSERT INTO runs VALUES (2, 'audit', 5, 6, 0, ?, ?, ?, ?, 'data', 'eval')", run)
         opinion = '{"audio": {"label": "two", "confidence": 0.75, "sure": true}}'
-        said = ("audio+video", "two", chance, 0.5, None, opinion, '["text"]', "text")
-        said += ('{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")
+        prediction = ("audio+video", "two", chance, 0.5, None, opinion, '["text"]', "text")
+        prediction += ('{"audio": 0.5}', '{"audio": 0.1}', "{}", '{"audio": 2}', "{}")
         for i in range(5):
             db.execute(
                 "INSERT INTO predictions VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                (i + 0.5, i, *said),
+                (i + 0.5, i, *prediction),
             )
             db.execute(
                 "INSERT INTO events VALUES (1, ?, ?, 'cam', 'video', 'began', '', 'one', ?, NULL, 0.9, '[]')",

@@ -114,7 +114,7 @@ def isolated() -> Sensor:
 
 @pytest.mark.usefixtures("soon")
 @pytest.mark.parametrize(
-    ("make", "line", "said"),
+    ("make", "line", "message"),
     [
         (buggy, 'np.zeros(2) + "a picture"', "3 times in a row; mend the sensor's code"),
         (isolated, "in _misbehave", "ZeroDivisionError: in the driver, 3 times"),
@@ -127,7 +127,7 @@ def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_thr
     monkeypatch: pytest.MonkeyPatch,
     make: Callable[[], Sensor],
     line: str,
-    said: str,
+    message: str,
 ) -> None:
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "sensors"))
     with watched(bundle, log) as running:
@@ -135,7 +135,7 @@ def test_an_error_in_a_sensors_own_code_is_told_with_its_traceback_and_tried_thr
         assert list(running) == [], "it is over with its last sensor"
     assert log.of(name) == ["attached", "lost", "attached", "lost", "attached", "failed"]
     (failed,) = [e for e in log.events if e.kind == "failed"]
-    assert said in failed.text
+    assert message in failed.text
     assert caplog.text.count("Traceback") == caplog.text.count(line) == 1
 
 
@@ -185,8 +185,8 @@ def test_whatever_a_sensor_raises_is_reported_and_it_is_tried_again(
         captions.say()
         assert next(iter(running)).live == ("text",)
     reasons = [e.text for e in log.events if e.kind == "lost"]
-    said = [reason for reason in reasons if reason.startswith(type(error).__name__)]
-    assert len(said) == 3, "out of open, read and close"
+    matching = [reason for reason in reasons if reason.startswith(type(error).__name__)]
+    assert len(matching) == 3, "out of open, read and close"
 
 
 @pytest.mark.parametrize("error", FATAL, ids=lambda error: type(error).__name__)

@@ -34,13 +34,13 @@ pytestmark = pytest.mark.real
 
 def test_a_text_file_gives_all_its_lines_and_ends(tmp_path: Path, specs: Specs) -> None:
     path = tmp_path / "lines.txt"
-    said = ["a dog", "ein Hündchen", *(f"caption {i}" for i in range(5000)), "no end \ufffd"]
-    path.write_bytes("\r\n\n  \n ".join(said[:-1]).encode() + b" \nno end \xff")
+    lines = ["a dog", "ein Hündchen", *(f"caption {i}" for i in range(5000)), "no end \ufffd"]
+    path.write_bytes("\r\n\n  \n ".join(lines[:-1]).encode() + b" \nno end \xff")
     captions = Captions(path)
     for _ in range(2):  # a closed sensor may be opened again
         captions.open(specs["text"])
         taken = read_all(captions)
-        assert [sample.data for sample in taken] == said
+        assert [sample.data for sample in taken] == lines
         assert [sample.cut for sample in taken] == [True] + [False] * 5002
         assert not any(sample.lost for sample in taken)
         assert [sample.time for sample in taken] == sorted(sample.time for sample in taken)

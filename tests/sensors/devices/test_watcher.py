@@ -179,8 +179,8 @@ def test_a_network_camera_and_captions_come_and_go(tmp_path: Path) -> None:
         wait_until(lambda: len(reported) >= 5)
         file.unlink()
         wait_until(lambda: len(reported) >= 6)
-    said = [(type(item), item.device.key) for item in reported if not isinstance(item, SearchFailed)]
-    kinds = {key: [kind for kind, of in said if of == key] for _, key in said}
+    events = [(type(item), item.device.key) for item in reported if not isinstance(item, SearchFailed)]
+    kinds = {key: [kind for kind, of in events if of == key] for _, key in events}
     assert kinds == {key: [Appeared, Disappeared] for key in (str(file), address, lines)}
 
 

@@ -251,7 +251,7 @@ def test_captions_are_degraded_by_what_is_stated(severity: int) -> None:
     assert 1 - len(kept) / len(words) == pytest.approx(share("dropped"), abs=0.04)
     assert all(sample.data for sample in read("dropped", severity, ["one two"] * 50)), "a word is left"
     shown = [str(sample.data) for sample in read("gaps", severity, words)]
-    late = [said != word for said, word in zip(shown, words, strict=True)]
+    late = [caption != word for caption, word in zip(shown, words, strict=True)]
     assert np.mean(late) == pytest.approx(share("gaps"), abs=0.04)
     assert [s for s, is_late in zip(shown, late, strict=True) if is_late] == [
         w for w, is_late in zip(words, late[1:], strict=False) if is_late

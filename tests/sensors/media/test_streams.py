@@ -56,8 +56,8 @@ def test_a_stream_has_spans_and_plays_all_its_files(tmp_path: Path) -> None:
     assert seconds(stream, SERIES) == pytest.approx(3.0)
     played = list(stream.samples({"audio": AUDIO, "text": TEXT, "imu": IMU}, origin=100.0))
     assert [one.time for one in played] == sorted(one.time for one in played)
-    sound, said, moved = ([one for one in played if one.modality == m] for m in ("audio", "text", "imu"))
-    assert (said[0].data, said[0].time) == ("a four", 100.5)
+    sound, captions, moved = ([one for one in played if one.modality == m] for m in ("audio", "text", "imu"))
+    assert (captions[0].data, captions[0].time) == ("a four", 100.5)
     assert sum(len(one.data) for one in sound) == 48000
     assert sound[-1].time == pytest.approx(103.0)
     rows = np.concatenate([np.asarray(one.data)[:, 0] for one in moved])
@@ -75,9 +75,9 @@ def test_spans_may_stand_in_the_line(tmp_path: Path) -> None:
 
 
 def test_windows_that_no_span_touches_are_backgrounds(tmp_path: Path) -> None:
-    said = "1\n00:00:00,500 --> 00:00:01,000\na four\n\n2\n00:00:01,500 --> 00:00:02,000\nrain\n"
+    captions = "1\n00:00:00,500 --> 00:00:01,000\na four\n\n2\n00:00:01,500 --> 00:00:02,000\nrain\n"
     write_streams(tmp_path, GOOD | {"split": "train", "text": "a.srt", "spans": [[0.4, 0.8, "four"]]})
-    (tmp_path / "a.srt").write_text(said)
+    (tmp_path / "a.srt").write_text(captions)
     streams, specs = read_streams(tmp_path), {"audio": AUDIO, "text": TEXT}
     heard, told = [[e for e in backgrounds(streams, specs, "train") if m in e.modalities] for m in specs]
     assert [(e.start, e.end) for e in heard] == [(1.0, 2.0), (1.5, 2.5), (2.0, 3.0)]

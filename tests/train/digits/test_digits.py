@@ -114,10 +114,10 @@ def test_streams_show_a_digit_now_and_then_and_nothing_else(digits: Path) -> Non
     samples = list(shown.samples({"audio": SOUND, "video": FILM, "text": CAPTIONS}))
     heard = np.concatenate([np.asarray(s.data) for s in samples if s.modality == "audio"])
     assert len(heard) == 40 * 16000
-    said = np.array(
+    peaks = np.array(
         [np.abs(heard[int(16000 * (s.end - 0.3)) : int(16000 * s.end)]).max() for s in shown.spans]
     )
-    assert said.min() > np.median(np.abs(heard)), "a word ends as its sheet is taken away"
+    assert peaks.min() > np.median(np.abs(heard)), "a word ends as its sheet is taken away"
     told = [s.time for s in samples if s.modality == "text"]
     assert all(any(span.begin <= time <= span.end for time in told) for span in shown.spans)
 
@@ -149,9 +149,9 @@ def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
         worker = next(child for child in children(built.pid) if children(child))
         try:
             os.kill({"parent": built.pid, "worker": worker, "all": -built.pid}[to], number)
-            said = built.communicate(timeout=PATIENCE)[1]  # which ends with the last process
+            errors = built.communicate(timeout=PATIENCE)[1]  # which ends with the last process
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(built.pid, signal.SIGKILL)
-    assert says in said
-    assert to == "parent" or said.count("\n") == 1, "where the parent was killed, Python names semaphores"
+    assert says in errors
+    assert to == "parent" or errors.count("\n") == 1, "where the parent was killed, Python names semaphores"

@@ -117,10 +117,10 @@ def test_most_hints_are_made_of_frames_that_training_has_too() -> None:
 @pytest.mark.parametrize("side", ALL)
 def test_a_quarter_of_the_phrases_name_the_digit_and_none_another(digit: int, side: Side) -> None:
     rng = np.random.default_rng(digit)
-    said = [set(phrase(digit, side, rng).split()) for _ in range(1000)]
-    assert np.mean([WORDS[digit] in words for words in said]) == pytest.approx(0.25, abs=0.06)
+    word_sets = [set(phrase(digit, side, rng).split()) for _ in range(1000)]
+    assert np.mean([WORDS[digit] in words for words in word_sets]) == pytest.approx(0.25, abs=0.06)
     others = set(WORDS) - {WORDS[digit]}
-    assert not any(words & others for words in said)
+    assert not any(words & others for words in word_sets)
     assert not any(set(text.split()) & set(WORDS) for text in elsewhere(side))
 
 

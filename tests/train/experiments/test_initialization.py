@@ -78,8 +78,8 @@ def test_fewer_words_than_clip_has_are_refused(dataset: Dataset) -> None:
 
 
 def test_the_task_is_derived_or_said(dataset: Dataset) -> None:
-    said = begun(dataset, Experiment("", task="multi-label")).description
-    assert (begun(dataset, Experiment("")).description.task, said.task) == ("multi-class", "multi-label")
+    task = begun(dataset, Experiment("", task="multi-label")).description.task
+    assert (begun(dataset, Experiment("")).description.task, task) == ("multi-class", "multi-label")
     both = [replace(e, labels=("bright", "dark")) if e.labels else e for e in dataset.examples]
     several = replace(dataset, examples=tuple(both))
     assert begun(several, Experiment("")).description.task == "multi-label"

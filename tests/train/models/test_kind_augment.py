@@ -129,10 +129,10 @@ def test_captions_lose_and_misspell_words_but_never_all_of_them() -> None:
     for _ in range(20):
         changed = change_captions(ids, AugmentConfig(drop=0.9), tokenizer)
         assert changed.dtype == torch.int64
-        said = tokenizer.decode_batch(changed.tolist())
-        assert set(said[0].split()) <= set(captions[0].split())
-        assert said[0].split()
-        assert said[1].strip() == "seven"
+        texts = tokenizer.decode_batch(changed.tolist())
+        assert set(texts[0].split()) <= set(captions[0].split())
+        assert texts[0].split()
+        assert texts[1].strip() == "seven"
         assert not changed[2].any()
     typed = change_captions(ids, AugmentConfig(typos=1.0), tokenizer)
     assert not torch.equal(typed[:2], ids[:2])

@@ -54,9 +54,9 @@ def test_its_answer_is_the_largest_sum_of_calibrated_log_probabilities(tmp_path:
         answers = torch.stack([sums[m] for m in subset]).sum(dim=0).argmax(dim=1)
         assert found[name(subset)] == pytest.approx(float((answers == clips.targets).float().mean()))
     # Of all sensors it is as sure as the sum, as a teacher must be, not as the mean of opinions.
-    said = fused.head(torch.stack(list(embedded.inputs.values())).mean(dim=0))
+    pooled = fused.head(torch.stack(list(embedded.inputs.values())).mean(dim=0))
     expected = torch.stack(list(sums.values())).sum(dim=0)
-    torch.testing.assert_close(said.softmax(dim=1), expected.softmax(dim=1), rtol=1e-3, atol=1e-4)
+    torch.testing.assert_close(pooled.softmax(dim=1), expected.softmax(dim=1), rtol=1e-3, atol=1e-4)
 
 
 def test_without_calibrate_nothing_is_fitted_to_the_examples_that_specialists_learned(tmp_path: Path) -> None:
@@ -157,9 +157,9 @@ def repeated(count: int, seed: int) -> Clips:
     def evidence(strength: float) -> Tensor:
         return strength * (strength * torch.eye(classes)[truth] + torch.randn(count, classes, generator=draw))
 
-    shown, said = evidence(1.6), evidence(1.4)
-    written = said + 0.3 * torch.randn(count, classes, generator=draw)
-    inputs = {m: SHARES.log() + 3 * x for m, x in zip(ALL, (said, written, shown), strict=True)}
+    shown, spoken = evidence(1.6), evidence(1.4)
+    written = spoken + 0.3 * torch.randn(count, classes, generator=draw)
+    inputs = {m: SHARES.log() + 3 * x for m, x in zip(ALL, (spoken, written, shown), strict=True)}
     return Clips(inputs, {m: torch.ones(count, dtype=torch.bool) for m in ALL}, truth)
 
 
@@ -203,8 +203,8 @@ def test_a_frozen_encoder_is_read_by_the_classifier_that_suits_examples_held_out
 
     def right(specialist: Model) -> float:
         with torch.no_grad():
-            said = specialist.classify(new.inputs).argmax(dim=1)
-        return float((said == new.targets).float().mean())
+            answers = specialist.classify(new.inputs).argmax(dim=1)
+        return float((answers == new.targets).float().mean())
 
     chosen = likeliest(several, "video", EVEN, held)
     assert right(chosen) == max(map(right, several)) > right(several[0])

@@ -52,8 +52,8 @@ def logits(found: Instant, modalities: tuple[str, ...]) -> Tensor:
     """Return the logits of the examples with these modalities, over the temperature of such a set."""
     clips = found.examples.having(modalities)
     with torch.no_grad():
-        said: Tensor = found.model(clips.inputs)
-    return said * len(modalities)
+        output: Tensor = found.model(clips.inputs)
+    return output * len(modalities)
 
 
 def test_it_says_the_sum_of_calibrated_log_probabilities(tmp_path: Path) -> None:
@@ -61,15 +61,15 @@ def test_it_says_the_sum_of_calibrated_log_probabilities(tmp_path: Path) -> None
     assert found.model.description.labels == ("bright", "dark", "grey")
     for modalities in subsets(ENCODERS):
         alone = [log_softmax(logits_of(found, m, modalities).numpy(), axis=1) for m in modalities]
-        said = log_softmax(logits(found, modalities).numpy(), axis=1)
-        np.testing.assert_allclose(said, log_softmax(sum(alone), axis=1), atol=1e-3)
+        log_probabilities = log_softmax(logits(found, modalities).numpy(), axis=1)
+        np.testing.assert_allclose(log_probabilities, log_softmax(sum(alone), axis=1), atol=1e-3)
 
 
 def logits_of(found: Instant, modality: str, having: tuple[str, ...]) -> Tensor:
     clips = found.examples.having(having)
     with torch.no_grad():
-        said: Tensor = found.model({modality: clips.inputs[modality]})
-    return said
+        output: Tensor = found.model({modality: clips.inputs[modality]})
+    return output
 
 
 def test_each_modality_has_the_classifier_that_scikit_learn_fits(tmp_path: Path) -> None:
@@ -139,9 +139,9 @@ def test_groups_that_show_several_classes_are_left_out_in_turn(tmp_path: Path) -
     lines = index.read_text("utf-8").replace('"group": "dark 0"', '"group": "both"')
     index.write_text(lines.replace('"group": "bright 0"', '"group": "both"'), encoding="utf-8")
     found = instant(tmp_path, ENCODERS)
-    for said in found.left_out.values():
-        assert said.isfinite().all()
-        assert said.any()
+    for answers in found.left_out.values():
+        assert answers.isfinite().all()
+        assert answers.any()
 
 
 @pytest.mark.parametrize(

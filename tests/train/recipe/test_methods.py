@@ -264,8 +264,8 @@ def test_the_less_a_modality_knows_the_less_it_counts(multi: bool, tmp_path: Pat
     clips = clips_of(model, 60)
     with torch.no_grad():
         model.head.linear.weight.mul_(30)
-        said = model.classify({"video": clips.inputs["video"]})
-    clips = replace(clips, targets=(said > said.median()).float() if multi else said.argmax(dim=1))
+        logits = model.classify({"video": clips.inputs["video"]})
+    clips = replace(clips, targets=(logits > logits.median()).float() if multi else logits.argmax(dim=1))
     found = balanced(model, clips, loop)
     lengths = {m: found.embed({m: clips.inputs[m]})[m].norm(dim=1) for m in ALL}
     for m in ALL:

@@ -34,9 +34,9 @@ def test_mixup_mixes_inputs_and_labels_alike_and_leaves_text(seed: int, count: i
     mixed = mixup(batch, rate, classes=count)
     assert mixed.targets is not None
     torch.testing.assert_close(mixed.targets.sum(dim=1), torch.ones(count))
-    said = mixed.targets @ torch.arange(count).float()
-    torch.testing.assert_close(mixed.inputs["audio"][:, 0, 1, 1], said, atol=1e-4, rtol=1e-4)
-    assert (mixed.inputs["video"][:, 0, 1, 1, 0].float() - said).abs().max() <= 0.501
+    labels = mixed.targets @ torch.arange(count).float()
+    torch.testing.assert_close(mixed.inputs["audio"][:, 0, 1, 1], labels, atol=1e-4, rtol=1e-4)
+    assert (mixed.inputs["video"][:, 0, 1, 1, 0].float() - labels).abs().max() <= 0.501
     assert mixed.inputs["video"].dtype == torch.uint8
     assert torch.equal(mixed.inputs["text"], batch.inputs["text"])
     assert mixed.present is batch.present

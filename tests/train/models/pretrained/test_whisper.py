@@ -151,8 +151,10 @@ def test_it_knows_words_by_unknown_voices_loud_or_quiet() -> None:
     whisper, words = load("whisper-tiny.en", spec), ("three", "seven", "nine", "zero")
     voices = [torch.zeros(len(words), RATE) for _ in ("en-us+f4", "pico-en-GB")]
     for waves, voice in zip(voices, ("en-us+f4", "pico-en-GB"), strict=True):
-        for row, said in zip(waves, speak([Utterance(word, voice, 50, 160) for word in words]), strict=True):
-            sound = torchaudio.functional.resample(torch.from_numpy(said / 32768).float(), SPOKEN, RATE)[
+        for row, spoken in zip(
+            waves, speak([Utterance(word, voice, 50, 160) for word in words]), strict=True
+        ):
+            sound = torchaudio.functional.resample(torch.from_numpy(spoken / 32768).float(), SPOKEN, RATE)[
                 :RATE
             ]
             row[: len(sound)] = sound
