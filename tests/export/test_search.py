@@ -69,7 +69,7 @@ def test_with_a_limit_on_the_drop_the_smallest_wins_and_without_one_the_most_acc
 
 
 @pytest.mark.parametrize(
-    ("found", "budget", "says"),
+    ("found", "budget", "message"),
     [
         (FOUND, {"size": 1.5, "drop": 1.0}, "size is 2 MB at least with drop met, 0.5 MB over; drop is 2 p"),
         ([option(2, 1, 0)], {"size": 1.99995}, "size is 2 MB at least, 0.00005 MB over;"),
@@ -77,9 +77,9 @@ def test_with_a_limit_on_the_drop_the_smallest_wins_and_without_one_the_most_acc
     ],
 )
 def test_what_cannot_be_met_is_said_with_the_amount(
-    found: list[Option], budget: dict[str, float], says: str
+    found: list[Option], budget: dict[str, float], message: str
 ) -> None:
-    with pytest.raises(BudgetError, match=re.escape(says)):
+    with pytest.raises(BudgetError, match=re.escape(message)):
         best(found, budget)
 
 

@@ -115,9 +115,9 @@ def test_the_live_sets_of_a_record_are_scored(tmp_path: Path) -> None:
     assert further_subsets(SEVEN, "singles,leave-one-out,seen", path) == [("a", "b")]
 
 
-@pytest.mark.parametrize(("wanted", "says"), [("pairs", "pairs: give all"), ("seen", "give --record")])
-def test_what_cannot_be_scored_is_one_line(wanted: str, says: str) -> None:
-    with pytest.raises(InputError, match=says):
+@pytest.mark.parametrize(("wanted", "message"), [("pairs", "pairs: give all"), ("seen", "give --record")])
+def test_what_cannot_be_scored_is_one_line(wanted: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
         further_subsets(SEVEN, wanted, None)
 
 

@@ -38,7 +38,7 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("microphone=quiet", "add a severity of 1 to 5"),
         ("radar=quiet:3", "no sensor 'radar'; it has microphone or audio, "),
@@ -47,8 +47,8 @@ def test_sensors_joined_with_a_plus_are_struck_at_once() -> None:
         ("audio:3", "no sensor 'audio:3'"),
     ],
 )
-def test_what_does_not_exist_is_refused_with_what_does(text: str, says: str) -> None:
+def test_what_does_not_exist_is_refused_with_what_does(text: str, message: str) -> None:
     with pytest.raises(InputError) as refused:
         parse_applied(text, FORM)
     assert str(refused.value).startswith(f"--condition {text}: ")
-    assert says in str(refused.value)
+    assert message in str(refused.value)

@@ -128,10 +128,10 @@ FEW: Mapping[str, tuple[Matrices, str]] = {
 
 @pytest.mark.parametrize("case", FEW)
 def test_little_still_makes_a_page(case: str) -> None:
-    methods, says = FEW[case]
+    methods, sentence = FEW[case]
     page = shown(methods, "accuracy")
     page.check_standing_alone()
-    assert says in page.text
+    assert sentence in page.text
 
 
 def test_markup_in_names_stays_text() -> None:

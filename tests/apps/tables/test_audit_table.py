@@ -85,7 +85,7 @@ def test_it_names_the_classes_without_an_example_and_a_bundle_that_never_answers
 
 
 @pytest.mark.parametrize(
-    ("low", "value", "high", "says"),
+    ("low", "value", "high", "text"),
     [
         (0.1, 0.2, 0.29, "falls from 80 % to 60 %, by 10 to 29 points"),
         (0.1, 0.2, 0.4, "falls by 10 to 40 points: too few examples to say more"),
@@ -101,8 +101,8 @@ def test_it_names_the_classes_without_an_example_and_a_bundle_that_never_answers
         (0.0, 0.0, 0.0, "does not change"),
     ],
 )
-def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: float, says: str) -> None:
-    assert change("accuracy", 0.8, Estimate(value, low, high)) == f"accuracy {says}"
+def test_a_loss_is_said_as_far_as_it_is_known(low: float, value: float, high: float, text: str) -> None:
+    assert change("accuracy", 0.8, Estimate(value, low, high)) == f"accuracy {text}"
 
 
 def parsed(require: str) -> list[gate.Criterion]:

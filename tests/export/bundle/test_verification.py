@@ -113,7 +113,7 @@ def unlist(bundle: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("spoiled", "says"),
+    ("spoiled", "message"),
     [
         (
             lambda bundle: shutil.rmtree(held_out_folder(bundle)),
@@ -125,10 +125,10 @@ def unlist(bundle: Path) -> None:
     ids=["not copied", "of another export", "of none"],
 )
 def test_without_the_windows_of_its_export_a_bundle_is_refused(
-    copied: Path, spoiled: Callable[[Path], None], says: str
+    copied: Path, spoiled: Callable[[Path], None], message: str
 ) -> None:
     spoiled(copied)
-    with pytest.raises(SensembleError, match=says):
+    with pytest.raises(SensembleError, match=message):
         next(verify(copied))
 
 

@@ -332,7 +332,7 @@ SILENT.present["audio"][:] = False
 
 
 @pytest.mark.parametrize(
-    ("given", "says"),
+    ("given", "message"),
     [
         ({"calibration": {m: CALIBRATION[m] for m in ("audio", "text")}}, "video: no calibration windows"),
         (
@@ -343,9 +343,9 @@ SILENT.present["audio"][:] = False
     ],
 )
 def test_windows_that_are_missing_or_do_not_fit_are_refused(
-    exported: Export, tmp_path: Path, given: dict[str, object], says: str
+    exported: Export, tmp_path: Path, given: dict[str, object], message: str
 ) -> None:
-    with pytest.raises(CalibrationMissingError, match=says):
+    with pytest.raises(CalibrationMissingError, match=message):
         export(exported, tmp_path / "bundle", **given)
     assert not (tmp_path / "bundle").exists()
 

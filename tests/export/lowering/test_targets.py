@@ -42,7 +42,7 @@ def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
 
 
 @pytest.mark.parametrize(
-    ("targets", "chosen", "says"),
+    ("targets", "chosen", "message"),
     [
         (["tflite"], [], "unknown target 'tflite'; there is executorch-xnnpack, onnx, coreml"),
         (["onnx"], ["depth=fp32"], "unknown modality 'depth'; there is audio, video"),
@@ -66,10 +66,10 @@ def test_a_choice_for_one_target_counts_more_than_one_for_all() -> None:
         ),
     ],
 )
-def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], says: str) -> None:
+def test_what_is_not_there_is_named(targets: list[str], chosen: list[str], message: str) -> None:
     with pytest.raises(SchemeError) as error:
         plan(SENSORS, targets, chosen)
-    assert str(error.value).startswith(says)
+    assert str(error.value).startswith(message)
 
 
 def test_a_job_that_a_target_cannot_do_is_refused() -> None:

@@ -121,7 +121,7 @@ def test_multi_label_is_scored_by_mean_average_precision(bundle: Bundle, dataset
 
 
 @pytest.mark.parametrize(
-    ("labels", "says"),
+    ("labels", "message"),
     [
         ((), r"'e2' \(index\.jsonl:3\): unlabelled"),
         (("nine", "ten"), r"'e2' \(index\.jsonl:3\): the bundle has no label 'nine'"),
@@ -129,12 +129,12 @@ def test_multi_label_is_scored_by_mean_average_precision(bundle: Bundle, dataset
     ],
 )
 def test_a_bad_example_is_named_before_anything_is_encoded(
-    bundle: Bundle, dataset: Dataset, tmp_path: Path, labels: tuple[str, ...], says: str
+    bundle: Bundle, dataset: Dataset, tmp_path: Path, labels: tuple[str, ...], message: str
 ) -> None:
     examples = list(dataset.examples)
     examples[2] = replace(examples[2], labels=labels)
     path = tmp_path / "audit.sqlite"
-    with pytest.raises(BadDataError, match=says) as caught:
+    with pytest.raises(BadDataError, match=message) as caught:
         audit(bundle, examples, record=path, progress=lambda *_: pytest.fail("it began"))
     assert "\n" not in str(caught.value)
     assert not path.exists()

@@ -163,13 +163,13 @@ def test_answers_of_one_model_do_not_differ_at_all() -> None:
 
 def test_what_has_nothing_in_common_is_refused() -> None:
     a = answered({"audio": [True] * 6})
-    for other, says in (
+    for other, message in (
         (answered({"audio": [True] * 6}, "uvwxyz"), "no example in common"),
         (answered({"video": [True] * 6, "text": [True] * 6}), "no live set is in both"),
         (replace(a, truth=[("two",)] * 6), "'a' is one in A and two in B"),
         (replace(a, contents=["other"] * 6), "'a' is other data in A than in B"),
     ):
-        with pytest.raises(ComparisonError, match=says):
+        with pytest.raises(ComparisonError, match=message):
             compared(a, other)
     for margin in (float("nan"), -1.0, 0.0, 5.0):
         with pytest.raises(ComparisonError, match="give a number between 0 and 1"):

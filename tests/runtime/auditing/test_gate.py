@@ -74,7 +74,7 @@ def test_what_it_reads() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
         ("", "an empty criterion: not a criterion; write criteria as audio+video>=0.7,P>=0.8,"),
         ("audio", "audio: not a criterion"),
@@ -98,10 +98,10 @@ def test_what_it_reads() -> None:
         ("audio>=0.1,microphone>=0.2", "microphone>=0.2: audio>=0.1 is about the same; keep one of them"),
     ],
 )
-def test_what_it_cannot_read(text: str, says: str) -> None:
+def test_what_it_cannot_read(text: str, message: str) -> None:
     with pytest.raises(GateError) as caught:
         parse(text, MODALITIES, SENSORS)
-    assert str(caught.value).startswith(says)
+    assert str(caught.value).startswith(message)
     assert "\n" not in str(caught.value)
 
 

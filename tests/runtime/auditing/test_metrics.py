@@ -64,7 +64,7 @@ HALF = np.full((2, 3), 0.5, np.float32)
 
 
 @pytest.mark.parametrize(
-    ("probabilities", "labels", "task", "says"),
+    ("probabilities", "labels", "task", "message"),
     [
         (HALF[0], np.zeros(2, int), "multi-class", r"\(3,\)"),
         (HALF[:0], np.zeros(0, int), "multi-class", r"\(0, 3\)"),
@@ -79,9 +79,9 @@ HALF = np.full((2, 3), 0.5, np.float32)
     ],
 )
 def test_what_cannot_be_scored_is_refused(
-    probabilities: np.ndarray, labels: np.ndarray, task: Task, says: str
+    probabilities: np.ndarray, labels: np.ndarray, task: Task, message: str
 ) -> None:
-    with pytest.raises(ScoreError, match=says):
+    with pytest.raises(ScoreError, match=message):
         score(probabilities, labels, task)
 
 

@@ -149,7 +149,7 @@ def test_the_order_of_keys_and_modalities_does_not_matter(table: dict[str, dict[
 
 
 @pytest.mark.parametrize(
-    ("bad", "says"),
+    ("bad", "message"),
     [
         ({}, "the whole is not a filled map"),
         ({"video": {}}, "row video"),
@@ -163,7 +163,7 @@ def test_the_order_of_keys_and_modalities_does_not_matter(table: dict[str, dict[
         ({"video": {"audio+video": 1.0, "video+audio": 1.0}}, "audio+video occurs twice"),
     ],
 )
-def test_a_bad_matrix_is_named(bad: dict[str, dict[str, float]], says: str) -> None:
-    with pytest.raises(MatrixError, match=says.replace("+", r"\+")) as caught:
+def test_a_bad_matrix_is_named(bad: dict[str, dict[str, float]], message: str) -> None:
+    with pytest.raises(MatrixError, match=message.replace("+", r"\+")) as caught:
         summary(bad)
     assert "\n" not in str(caught.value)

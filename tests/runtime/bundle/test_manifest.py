@@ -140,8 +140,8 @@ BAD: list[tuple[str, Any, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("place", "value", "says"), BAD)
-def test_a_bad_field_is_named(path: Path, place: str, value: Any, says: str) -> None:  # noqa: ANN401 - JSON
+@pytest.mark.parametrize(("place", "value", "expected"), BAD)
+def test_a_bad_field_is_named(path: Path, place: str, value: Any, expected: str) -> None:  # noqa: ANN401 - JSON
     raw = document(path)
     keys = place.replace("SPEC", "modalities/audio/spec").replace("XNN", "/".join(ARTIFACT)).split("/")
     at = [int(key) if key.isdigit() else key for key in keys]
@@ -151,7 +151,7 @@ def test_a_bad_field_is_named(path: Path, place: str, value: Any, says: str) -> 
         read_manifest(path)
     message = str(caught.value)
     assert message.startswith(f"{path}: ")
-    assert says in message
+    assert expected in message
     assert "\n" not in message
     assert len(message) < 5000
 

@@ -129,7 +129,7 @@ def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple
 
 
 @pytest.mark.parametrize(
-    ("hours", "false", "asked", "says"),
+    ("hours", "false", "asked", "promise"),
     [
         (3.5, 0, 1.0, "promised: at most 1 false events an hour, by 3.5 hours; 90 % of"),
         (0.75, 0, 1.0, "promised to 4 false events an hour, not 1: 0.75 of the 3 hours needed"),
@@ -137,9 +137,11 @@ def test_the_filter_is_a_forward_pass_of_a_hidden_markov_model(steps: list[tuple
         (3.5, 2, 2.0, "promised: at most 2 false events"),
     ],
 )
-def test_the_promise_says_the_hours_and_the_price(hours: float, false: int, asked: float, says: str) -> None:
+def test_the_promise_says_the_hours_and_the_price(
+    hours: float, false: int, asked: float, promise: str
+) -> None:
     sets = {"audio": SetThreshold(0.0, hours, false, 0.9)}
-    assert TimelineCalibration(1.0, 1.0, {}, asked, sets).promise.startswith(says)
+    assert TimelineCalibration(1.0, 1.0, {}, asked, sets).promise.startswith(promise)
 
 
 def test_a_sensor_without_weight_changes_nothing_whatever_it_says_and_when() -> None:

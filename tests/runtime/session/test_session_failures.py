@@ -215,7 +215,7 @@ def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "says"),
+    ("error", "kind", "message"),
     [
         (FATAL[0], SessionError, "^SystemExit"),
         (FATAL[1], SessionError, "^SpeechlessPanic"),
@@ -223,7 +223,7 @@ def test_whatever_ends_an_encoder_is_reported_and_it_is_tried_again(
     ],
 )
 def test_whatever_a_subscriber_raises_is_the_sessions_error(
-    bundle: Bundle, error: BaseException, kind: type[Exception], says: str
+    bundle: Bundle, error: BaseException, kind: type[Exception], message: str
 ) -> None:
     def listen(_: Event) -> None:
         raise error
@@ -231,7 +231,7 @@ def test_whatever_a_subscriber_raises_is_the_sessions_error(
     with Session(bundle) as running:
         running.subscribe(listen)
         running.attach(Puppet("text"))
-        with pytest.raises(kind, match=says) as raised:
+        with pytest.raises(kind, match=message) as raised:
             list(running)
     assert error in (raised.value, raised.value.__cause__)
 
@@ -271,8 +271,8 @@ def test_everything_that_is_stuck_is_waited_for_together_and_counted(
         running.attach(camera)
         wait_until(camera.acts.empty)
     began = clock.now()
-    says = "4 subscribers, 6 sensors (v0, v1, v2, v3, v4, v5): did not stop within 5 s"
-    with pytest.raises(SessionError, match=f"^{re.escape(says)}"):
+    message = "4 subscribers, 6 sensors (v0, v1, v2, v3, v4, v5): did not stop within 5 s"
+    with pytest.raises(SessionError, match=f"^{re.escape(message)}"):
         running.close()
     assert clock.now() - began < 12, "one after the other takes 50 s"
     running.close()

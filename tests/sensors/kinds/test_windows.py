@@ -171,7 +171,7 @@ def test_each_caption_is_a_window_and_of_many_the_newest_wait() -> None:
 
 
 @pytest.mark.parametrize(
-    ("spec", "data", "says"),
+    ("spec", "data", "message"),
     [
         (AUDIO, np.zeros(5), r"float64 \[5\], not float32"),
         (AUDIO, np.zeros((1, 5), np.float32), r"float32 \[1, 5\]"),
@@ -187,9 +187,9 @@ def test_each_caption_is_a_window_and_of_many_the_newest_wait() -> None:
         (IMU, np.full((3, 1), np.nan, np.float32), "NaN"),
     ],
 )
-def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, says: str) -> None:
+def test_a_sample_of_the_wrong_form_is_refused(spec: InputSpec, data: object, message: str) -> None:
     ring = kind_of(spec).windows(spec)
-    with pytest.raises(SampleError, match=says):
+    with pytest.raises(SampleError, match=message):
         ring.push(Sample(spec.modality, data, 0.0))  # type: ignore[arg-type]
     assert not ring.ready
 

@@ -331,23 +331,24 @@ def windowed(path: Path) -> tuple[str, int]:
 
 
 @pytest.mark.parametrize(
-    ("size", "says"),
+    ("size", "expected"),
     [((3000, 1), SHAPE), ((1, 3000), SHAPE), ((65000, 1), SHAPE), ((8190, 4097), "down to 33554432 pixels")],
 )
 def test_a_few_bytes_of_a_picture_take_little_memory(
-    tmp_path: Path, size: tuple[int, int], says: str
+    tmp_path: Path, size: tuple[int, int], expected: str
 ) -> None:
     cv2.imwrite(str(tmp_path / "bomb.png"), np.zeros(size[::-1], np.uint8))
     found, kilobytes = windowed(tmp_path / "bomb.png")
-    assert says in found
+    assert expected in found
     assert kilobytes < 200_000
 
 
 @pytest.mark.parametrize(
-    ("codec", "side", "says"), [("mjpeg", 5700, SHAPE), ("mpeg4", 5700, SHAPE), ("mpeg4", 8190, "33554432")]
+    ("codec", "side", "expected"),
+    [("mjpeg", 5700, SHAPE), ("mpeg4", 5700, SHAPE), ("mpeg4", 8190, "33554432")],
 )
 def test_a_large_film_takes_little_more_memory_than_a_picture(
-    tmp_path: Path, codec: str, side: int, says: str
+    tmp_path: Path, codec: str, side: int, expected: str
 ) -> None:
     path = tmp_path / "large.mkv"
     with av.open(str(path), "w") as container:
@@ -362,7 +363,7 @@ def test_a_large_film_takes_little_more_memory_than_a_picture(
             container.mux(film.encode(shot))
         container.mux(film.encode(None))
     found, kilobytes = windowed(path)
-    assert says in found
+    assert expected in found
     assert kilobytes < 300_000
 
 

@@ -399,15 +399,17 @@ def test_what_is_no_recording_is_left_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("options", "says"),
+    ("options", "message"),
     [
         *(({"split": split}, "all but pretrain need a label") for split in ("train", "calibrate", "eval")),
         *(({"seconds": seconds}, "give 60 s or less") for seconds in (100_000.0, 0.0, float("nan"))),
         ({"labels": ("clap",), "background": True}, "a background shows none of the classes"),
     ],
 )
-def test_what_cannot_be_recorded_makes_no_folder(tmp_path: Path, options: dict[str, Any], says: str) -> None:
-    with pytest.raises(RecordingError, match=says):
+def test_what_cannot_be_recorded_makes_no_folder(
+    tmp_path: Path, options: dict[str, Any], message: str
+) -> None:
+    with pytest.raises(RecordingError, match=message):
         Recording(tmp_path / "new", {"audio": (RATE,)}, **options)
     assert not (tmp_path / "new").exists()
 

@@ -129,7 +129,7 @@ def test_no_sentence_has_a_digit_and_none_is_on_two_sides() -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "to", "films", "says"),
+    ("number", "to", "films", "message"),
     [
         (signal.SIGKILL, "parent", True, ""),
         (signal.SIGKILL, "worker", False, "was killed, perhaps for want of memory; build again"),
@@ -138,7 +138,7 @@ def test_no_sentence_has_a_digit_and_none_is_on_two_sides() -> None:
     ],
 )
 def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
-    tmp_path: Path, number: int, to: str, films: bool, says: str
+    tmp_path: Path, number: int, to: str, films: bool, message: str
 ) -> None:
     """It speaks all words of a chunk before it films the first; each is ended in one of both."""
     command = [sys.executable, "-m", "sensemble_apps", "data", "build"]
@@ -153,5 +153,5 @@ def test_a_build_that_is_ended_leaves_no_process_and_no_traceback(
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(built.pid, signal.SIGKILL)
-    assert says in errors
+    assert message in errors
     assert to == "parent" or errors.count("\n") == 1, "where the parent was killed, Python names semaphores"
