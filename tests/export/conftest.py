@@ -44,6 +44,7 @@ JOBS = (
     Job("video", "coreml", "int8-weights"),
 )
 """Every target, with whatever modality is quick for it."""
+FLOATS = [Job(modality, "executorch-xnnpack", "fp32") for modality in SPECS]
 
 
 @dataclass(frozen=True)
@@ -120,11 +121,12 @@ def write_export(folder: Path) -> None:
     calibrate = make_clips(36, seed=3)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(artifact_store, "lower_all", lower_and_keep)
+        ranges = {modality: windows(modality, 32, seed=2) for modality in SPECS}
         manifest = export_bundle(
             model,
             folder / "bundle",
             ORIGIN,
-            calibration={modality: windows(modality, 32, seed=2) for modality in SPECS},
+            calibration=ranges,
             held_out=held_out,
             groups=[str(index // 2) for index in range(len(held_out))],
             fitted_on=FittedOn(
@@ -137,5 +139,6 @@ def write_export(folder: Path) -> None:
             jobs=JOBS,
             progress=lambda done, total: steps.append((done, total)),
         )
+    lowered |= real(model, ranges, FLOATS, lambda: None)
     made = Export(model, held_out, calibrate, folder / "bundle", manifest, lowered, steps)
     (folder / "export.pickle").write_bytes(pickle.dumps(made))

@@ -9,7 +9,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from sensemble_export.bundle.write import float_jobs, staged_store, write_bundle
+from sensemble_export.bundle.write import staged_store, write_bundle
 from sensemble_export.errors import ExportError, NotLowerableError, ParityFailedError
 from sensemble_export.lowering.targets import Job, Lowered
 from sensemble_export.measuring.artifact_store import ArtifactStore, BuiltArtifact
@@ -133,8 +133,8 @@ def test_a_search_measures_each_scheme_that_lowers_once_and_writes_what_it_chose
         assert chosen.size == min(one.size for one in found) < exact.size
         scored = store.scores(store.expected)
         shipped, programs = make_clips(32, seed=5), {job: store.made[job].lowered for job in chosen.jobs}
-        store.measure_on(shipped, (*chosen.jobs, *float_jobs(model, chosen.jobs)))
-        assert set(store.made) == {*chosen.jobs, *float_jobs(model, chosen.jobs)}
+        store.measure_on(shipped, (*chosen.jobs, *exact.jobs))
+        assert set(store.made) == {*chosen.jobs, *exact.jobs}
         assert {job: store.made[job].lowered for job in chosen.jobs} == programs, "nothing is made again"
         reported = store.scores(store.expected)
         manifest = write_bundle(store, chosen.jobs, out, ORIGIN)

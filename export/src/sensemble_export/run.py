@@ -30,9 +30,9 @@ from torch import Tensor
 
 from sensemble_export import search
 from sensemble_export.bundle.earlier import earlier
-from sensemble_export.bundle.write import Origin, float_jobs, staged_store, write_bundle
+from sensemble_export.bundle.write import Origin, staged_store, write_bundle
 from sensemble_export.errors import RunFolderError
-from sensemble_export.lowering.targets import Job, needs_ranges, plan
+from sensemble_export.lowering.targets import FLOAT, Job, needs_ranges, plan
 from sensemble_export.measuring.artifact_store import ArtifactStore
 from sensemble_export.measuring.calibration import NOTHING, FittedOn, StreamInput, finer
 from sensemble_export.measuring.examples import (
@@ -160,17 +160,15 @@ def export_model(
         before = earlier(model, store.head, out)
         adds = before is not None and before.is_extended_by(targets)
         if budget is None:
-            wanted, count = (*jobs, *float_jobs(model, jobs, before)), itertools.count(1)
-            progress("lower", 0, len(wanted))  # the first takes long
+            count = itertools.count(1)
+            progress("lower", 0, len(jobs))  # the first takes long
             # Lowering takes a process for each core, decoding is done in this one.
             with ThreadPoolExecutor(1) as pool, _one_thread():
-                lowering = pool.submit(
-                    store.lower, wanted, lambda: progress("lower", next(count), len(wanted))
-                )
+                lowering = pool.submit(store.lower, jobs, lambda: progress("lower", next(count), len(jobs)))
                 store.hold_out(_decode(model, model.modalities, measured, partial(progress, "decode")))
                 fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour, sparing)
                 lowered = lowering.result()
-            store.make(wanted, partial(progress, "measure"), lowered=lowered)
+            store.make(jobs, partial(progress, "measure"), lowered=lowered)
             chosen = search.good_enough(store, jobs)
         else:
             searching = partial(progress, "decode the search's")
@@ -178,8 +176,8 @@ def export_model(
             chosen = _search(store, targets, budget, progress, trade_offs)
             held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
             fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour, sparing)
-            wanted = (*chosen, *float_jobs(model, chosen, before))
-            store.measure_on(held_out, wanted, partial(progress, "measure"))
+            floats = [Job(job.modality, chosen[0].target, FLOAT) for job in chosen]
+            store.measure_on(held_out, (*chosen, *floats), partial(progress, "measure"))
         manifest = write_bundle(store, chosen, out, origin, before, groups=groups, fitted_on=fitted_on)
     return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))
 

@@ -200,7 +200,7 @@ def _option(store: ArtifactStore, jobs: tuple[Job, ...], floats: dict[str, float
     return Option(
         jobs,
         sum(one.lowered.bytes for one in made.values()),
-        sum(found.median_ms for found in measured.values()),
+        sum(found.costs.median_ms for found in measured.values()),
         max(0.0, drops[dropped]),
         dropped,
         min(scores.values()),

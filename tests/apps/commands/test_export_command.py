@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,11 +11,13 @@ import pytest
 import torch
 from sensemble_apps.cli import main
 from sensemble_apps.tables.costs import show_costs
+from sensemble_apps.web.browser_encoders import add_browsers
 from sensemble_export import export_run, search
 from sensemble_export.measuring.artifact_store import ArtifactStore
 from sensemble_export.search import BudgetError
 from sensemble_runtime import Bundle
 from sensemble_runtime.bundle.manifest import Manifest
+from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.progress import Stages
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.models.encoders import EncoderConfig
@@ -42,7 +45,7 @@ def test_each_target_has_a_table_of_what_it_costs(capsys: pytest.CaptureFixture[
     rows = [line.split() for line in out.splitlines()]
     for modality in ("audio", "text", "video"):
         assert [modality, "int8-static", "500", "25.0", "4.25", "41", "0.9987"] in rows
-    assert ["video", "fp16", "500", *"\N{EN DASH}" * 3, "unproved"] in rows
+    assert ["video", "fp16", "500", "25.0", *"\N{EN DASH}" * 2, "unproved"] in rows
     assert re.search(
         r"largest drop in accuracy: 0\.5 points, on \w+ \(64 of 80 examples\)$", out, re.MULTILINE
     )
@@ -119,6 +122,25 @@ def test_a_search_ends_in_a_bundle_and_a_table(
         capsys.readouterr().err.splitlines()[-1],
     )
     assert Bundle.open(run / "bundle").manifest == bundle.manifest
+
+
+@pytest.mark.real
+def test_a_page_adds_the_encoders_for_browsers_that_its_run_lacks(
+    run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.rmtree(run / "bundle", ignore_errors=True)  # of another test
+    assert main(("export", str(run), "--method", "finetune", "--train-modalities", "text")) == 0
+    apart = tmp_path / "bundle"
+    shutil.copytree(run / "bundle", apart)
+    before = read_manifest(apart / "manifest.json")
+    for bundle in (run / "bundle", apart):
+        add_browsers(bundle)
+    after = read_manifest(run / "bundle" / "manifest.json")
+    assert after.modalities["text"].artifacts.keys() == {"executorch-xnnpack", "onnx"}
+    assert after.calibration == before.calibration
+    assert after.provenance.extends, "its audits hold"
+    assert read_manifest(apart / "manifest.json") == before, "without its run, there is nothing to add from"
+    assert "no encoders for browsers yet" in capsys.readouterr().err
 
 
 def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ from sensemble_export.bundle.staging import held_out_folder
 from sensemble_export.bundle.write import export_bundle, staged_store
 from sensemble_export.errors import CalibrationMissingError, ExportError, ParityFailedError
 from sensemble_export.lowering.lowering import lower_all
-from sensemble_export.lowering.targets import Job, Lowered, plan
+from sensemble_export.lowering.targets import Job, Lowered
 from sensemble_export.measuring import artifact_store
 from sensemble_export.measuring.parity import LEAST_COSINE, compare
 from sensemble_runtime.bundle.head import Head, load_head
@@ -28,7 +28,7 @@ from sensemble_runtime.bundle.manifest_file import read_manifest
 from sensemble_runtime.executors import executor
 from sensemble_train.recipe.evaluate import evaluate
 
-from tests.export.conftest import JOBS, ORIGIN, SPECS, Export, make_clips, make_model, windows
+from tests.export.conftest import FLOATS, JOBS, ORIGIN, SPECS, Export, make_clips, make_model, windows
 
 RUN = """
 import json, sys
@@ -125,7 +125,7 @@ def test_the_manifest_is_what_was_returned_and_scores_every_subset(exported: Exp
     assert provenance.accuracy_quantized["executorch-xnnpack"].keys() == provenance.accuracy.keys()
     assert provenance.accuracy_quantized["onnx"].keys() == {"text", "video", "text+video"}
     assert "coreml" not in provenance.accuracy_quantized
-    assert provenance.float_latency_ms.keys() == SPECS.keys()
+    assert provenance.float_bytes.keys() == SPECS.keys()
     assert (provenance.train_modalities, provenance.method) == (("video",), "finetune")
 
 
@@ -138,7 +138,7 @@ def evaluate_raw(exported: Export) -> dict[str, float]:
 
 
 def test_each_encoder_is_one_subgraph(exported: Export) -> None:
-    assert exported.steps == [(done, 20) for done in range(1, 21)]
+    assert exported.steps == [(done, 14) for done in range(1, 15)]
     delegations = {job.file: one.delegation for job, one in exported.lowered.items() if one.delegation}
     assert len(delegations) == 6  # three quantized, three float
     for artifact, delegation in delegations.items():
@@ -194,8 +194,7 @@ def test_a_good_export_replaces_the_previous_bundle(exported: Export, tmp_path: 
 
 @pytest.mark.usefixtures("lowered")
 def test_float_alone_needs_no_calibration(exported: Export, tmp_path: Path) -> None:
-    jobs = plan(SPECS, ["executorch-xnnpack"], [f"{m}=fp32" for m in SPECS])
-    export(exported, tmp_path / "bundle", calibration={}, jobs=jobs)
+    export(exported, tmp_path / "bundle", calibration={}, jobs=FLOATS)
     artifacts = read_manifest(tmp_path / "bundle/manifest.json").artifacts()
     assert all(artifact.parity.cosine > 0.9999 for _, artifact in artifacts)
 
@@ -303,7 +302,7 @@ def test_a_float_program_that_is_not_its_encoder_is_refused(
 
     monkeypatch.setattr(artifact_store, "compare", fell)
     with pytest.raises(ParityFailedError, match=r"fp32 .*0\.99950 .*0\.9999; file"):
-        export(exported, tmp_path / "bundle")
+        export(exported, tmp_path / "bundle", jobs=FLOATS)
     assert list(tmp_path.iterdir()) == []
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from sensemble_export.measuring.calibration import FittedOn, StreamInput, _fit_timeline
+from sensemble_export.measuring.calibration import Embedded, FittedOn, StreamInput, _fit_timeline
 from sensemble_runtime.bundle.head import Head
 from sensemble_runtime.bundle.manifest import Calibration
 from sensemble_sensors import InputSpec, Span
@@ -20,7 +20,9 @@ def store() -> Any:  # noqa: ANN401 - as far as the fit looks into one
     """Return what embeds a window as itself."""
     described = SimpleNamespace(specs=SPECS, task="multi-class", labels=LABELS)
     model = SimpleNamespace(description=described, modalities=("audio",))
-    return SimpleNamespace(model=model, head=HEAD, embed=lambda _m, windows, _jobs: windows.numpy())
+    return SimpleNamespace(
+        model=model, head=HEAD, embed=lambda windows, _jobs: {m: rows.numpy() for m, rows in windows.items()}
+    )
 
 
 @pytest.mark.parametrize(("windows", "hop"), [(1, 0.25), (4, 0.5)])
@@ -34,7 +36,8 @@ def test_a_finer_hop_ships_if_it_finds_more(windows: int, hop: float) -> None:
     hours = 4.0  # so many that no threshold is too low
     stream = StreamInput(tuple(spans), hours, {"audio": ends}, {"audio": torch.from_numpy(shown)})
     data = FittedOn(streams=(stream,), spans=stream.spans)
-    found = _fit_timeline(store(), [], data, Calibration(0.05, 0.9, 0, 0.5, {}, {}), None)
+    embedded = Embedded.of(store(), [], data)
+    found = _fit_timeline(store(), data, embedded, Calibration(0.05, 0.9, 0, 0.5, {}, {}), None)
     assert found is not None
     timeline, specs = found
     assert specs["audio"].hop == hop

@@ -163,7 +163,10 @@ def export(
     if (run / MATRIX).exists():  # not of a run that is still training other sets
         for line in chance_warnings(run / MATRIX, origin.method, origin.train_modalities):
             remark(f"warning: {line}")
-    for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
+    for line in (
+        *describe_calibration(done.manifest),
+        *describe_lowering(done.bundle / FILE_NAME),
+    ):
         remark(line)
     return done.manifest
 

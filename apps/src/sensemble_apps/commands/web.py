@@ -11,6 +11,7 @@ from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalBundle, Positional, Texts, Trusting
+from sensemble_apps.web.browser_encoders import add_browsers
 from sensemble_apps.web.site import check_place, write_site
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Web(Trusting):
     """
 
     bundle: Positional[OptionalBundle] = None
-    """A bundle folder with artifacts for ONNX Runtime (`sensemble export RUN --target onnx`)."""
+    """A bundle folder; in its run's folder it gets encoders for ONNX Runtime, if it has none."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
     """Without a bundle, the pretrained encoder of a modality, as in `sensemble train --encoder`. By default,
     the installed ones of `whisper-tiny.en`, `efficientnet-lite0` and `minilm`."""
@@ -41,6 +42,8 @@ def main(arguments: Web) -> None:
     if arguments.bundle is not None:
         if arguments.encoder:
             raise InputError("--encoder: only without a bundle; leave one of them out")
+        check_place(arguments.out)
+        add_browsers(arguments.bundle)
         write_site(arguments.bundle, arguments.out, arguments.trust)
     else:
         sources = dict(map(encoder_choice, arguments.encoder))

@@ -58,18 +58,21 @@ class EncoderCosts:
 
     @property
     def share(self) -> float | None:
-        """The share of the float size; None where that was not measured in the target's form."""
+        """The share of the weights' size in float; None in a bundle that does not say it."""
         return self.artifact.bytes / self.float_bytes if self.float_bytes else None
 
 
 def encoder_costs(manifest: Manifest) -> Iterator[EncoderCosts]:
-    """Yield the costs of each encoder by each target; those as float are in the first target's form."""
+    """Yield the costs of each encoder by each target; the latency as float is the first target's."""
     provenance = manifest.provenance
     for modality, entry in manifest.modalities.items():
-        for place, (target, artifact) in enumerate(entry.artifacts.items()):
-            float_bytes = provenance.float_bytes.get(modality) if place == 0 else None
+        for target, artifact in entry.artifacts.items():
             yield EncoderCosts(
-                modality, target, artifact, float_bytes, provenance.float_latency_ms.get(modality)
+                modality,
+                target,
+                artifact,
+                provenance.float_bytes.get(modality),
+                provenance.float_latency_ms.get(modality),
             )
 
 

@@ -11,6 +11,8 @@ from sensemble_apps.errors import InputError
 
 CONFIG = "config.json"
 MODEL = "pretrained/model.json"
+MODELS = "models"
+"""The trained models, by method and M_T."""
 MATRIX = "matrix.json"
 SELECTION = "matrix.calibrate.json"  # on the split calibrate; M_T is chosen by it
 BUNDLE = "bundle"

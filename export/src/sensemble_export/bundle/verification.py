@@ -19,7 +19,16 @@ from sensemble_runtime.executors.executor import missing
 from sensemble_export.bundle.readme import readme
 from sensemble_export.bundle.staging import held_out_folder
 from sensemble_export.errors import ExportError, ParityFailedError
-from sensemble_export.measuring.parity import Floats, Measurement, compare, is_close, least_cosine, measure
+from sensemble_export.measuring.parity import (
+    Costs,
+    Floats,
+    Measurement,
+    Program,
+    compare,
+    is_close,
+    least_cosine,
+    measure,
+)
 
 ONNX = "onnx"
 
@@ -107,19 +116,20 @@ def _run(
     if target == BROWSER and browser is not None:
         made = [browser(modality, window[None]) for window in load(held_out)["windows"]]
         median = float(np.median([milliseconds for _, milliseconds in made]))
-        found = Measurement(np.stack([embedding for embedding, _ in made]), median, None, None)
+        found = Measurement(np.stack([embedding for embedding, _ in made]), Costs(median, None, None))
     else:
         with TemporaryDirectory() as folder:  # a copy of the verified bytes, which nobody else changes
             windows = Path(folder, "held_out.safetensors")
             windows.write_bytes(held_out)
             files, name = bundle.contents(modality, target), Path(artifact.path).name
-            found = measure(files, name, target, windows)
+            found = measure(Program(files, name, target), windows)
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
+    costs = found.costs
     if artifact.parity is None and is_close(artifact.scheme, parity):
         artifact = dataclasses.replace(
-            artifact, parity=parity, latency_ms=found.median_ms, peak_mb=found.peak_mb, threads=found.threads
+            artifact, parity=parity, latency_ms=costs.median_ms, peak_mb=costs.peak_mb, threads=costs.threads
         )
-    return Verified(modality, target, artifact, parity, found.median_ms, "")
+    return Verified(modality, target, artifact, parity, costs.median_ms, "")
 
 
 def _with(contents: Manifest, artifacts: dict[tuple[str, str], Artifact]) -> Manifest:

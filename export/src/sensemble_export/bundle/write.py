@@ -101,7 +101,7 @@ def export_bundle(
     jobs = jobs or plan(model.modalities)
     with staged_store(model, out, calibration, held_out) as store:
         before = earlier(model, store.head, out)
-        store.make((*jobs, *float_jobs(model, jobs, before)), progress)
+        store.make(jobs, progress)
         return write_bundle(store, jobs, out, origin, before, groups=groups, fitted_on=fitted_on)
 
 
@@ -118,22 +118,6 @@ def staged_store(
             folder = stack.enter_context(staging_folder(out))
             store = ArtifactStore(model, folder, calibration, held_out)
         yield store
-
-
-def float_jobs(model: Model, jobs: Sequence[Job], before: Earlier | None = None) -> list[Job]:
-    """Return the float artifacts of the first target, to compare `jobs` with in size and latency.
-
-    A bundle that `jobs` are added to has been compared.
-    """
-    target, configs = jobs[0].target, model.description.configs
-    if before is not None and before.is_extended_by({job.target for job in jobs}):
-        return []
-    return [
-        Job(job.modality, target, FLOAT)
-        for job in jobs
-        # A pretrained encoder takes longer to lower in float than all else.
-        if job.target == target and not configs[job.modality].source
-    ]
 
 
 def write_bundle(
@@ -170,9 +154,8 @@ def place(
     before: Earlier | None = None,
 ) -> Manifest:
     """Write a bundle whose calibration and scores are known; raises as `write_bundle`."""
-    for job in dict.fromkeys((*jobs, *float_jobs(store.model, jobs, before))):
-        if job in store.made:  # a search may have skipped a float artifact
-            _check(job, store.made[job])
+    for job in jobs:
+        _check(job, store.made[job])
     bundle, model = store.folder / "bundle", store.model
     with disk_errors(out):
         bundle.mkdir()
@@ -226,14 +209,18 @@ def _check(job: Job, made: BuiltArtifact) -> None:
 
 
 def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Provenance:
-    """Score the float model and every target that runs here, and describe the float artifacts."""
+    """Score the float model and every target that runs here, and say what the encoders cost in float.
+
+    Their latency is known where they were lowered in float, too: a search does so.
+    """
     accuracy = {}
     for target in dict.fromkeys(job.target for job in jobs):
         measured = {job.modality: store.made[job].measured for job in jobs if job.target == target}
         embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}
         if embeddings and (scores := store.scores(embeddings)):
             accuracy[target] = scores
-    whole = {job.modality: store.made[job] for job in float_jobs(store.model, jobs) if job in store.made}
+    encoders = store.model.encoders.items()
+    whole = {m: store.made.get(Job(m, jobs[0].target, FLOAT)) for m in store.model.modalities}
     tools = {"torch", *(tool for job in jobs for tool in target_of(job.target).tools)}
     return Provenance(
         train_modalities=tuple(sorted(origin.train_modalities)),
@@ -241,8 +228,10 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
         dataset=origin.dataset,
         accuracy=store.scores(store.expected),
         accuracy_quantized=accuracy,
-        float_bytes={m: made.lowered.bytes for m, made in whole.items()},
-        float_latency_ms={m: made.measured.median_ms for m, made in whole.items() if made.measured},
+        float_bytes={m: sum(x.nbytes for x in encoder.parameters()) for m, encoder in encoders},
+        float_latency_ms={
+            m: made.measured.costs.median_ms for m, made in whole.items() if made and made.measured
+        },
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tools={tool: version(tool) for tool in sorted(tools)},
     )
@@ -255,7 +244,7 @@ def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:
     executor.write(made.lowered.files, placed)
     inside = sorted(placed / name for name in made.lowered.files)
     files = tuple(_file(bundle, file.relative_to(bundle).as_posix()) for file in inside)
-    found = made.measured
+    found = made.measured.costs if made.measured else None
     return Artifact(
         path,
         files,

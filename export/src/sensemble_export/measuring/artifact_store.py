@@ -1,8 +1,6 @@
 """The artifact store: each artifact of a model is made and measured once."""
 
-import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -26,7 +24,7 @@ from sensemble_export.lowering.cache import fetch, keep, place_of
 from sensemble_export.lowering.lowering import lower_all
 from sensemble_export.lowering.targets import Job, Lowered, needs_ranges
 from sensemble_export.measuring import familiarity
-from sensemble_export.measuring.parity import Floats, Measurement, compare, measure
+from sensemble_export.measuring.parity import Costs, Floats, Measurement, Program, compare, embed_all
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,14 +94,8 @@ class ArtifactStore:
             progress(next(done), total)
 
         found = self.lower(new, step, failed) if lowered is None else lowered
-        for job in new:
-            try:
-                if job in found:
-                    self.made[job] = self._measured(job, found[job])
-            except MeasurementError as error:
-                if failed is None:
-                    raise
-                failed[job] = error
+        self._measure({job: found[job] for job in new if job in found}, step, failed)
+        for _ in new[len(found) :]:  # those that cannot be lowered
             step()
 
     def lower(
@@ -128,12 +120,10 @@ class ArtifactStore:
 
     def measure_on(self, held_out: Clips, jobs: Iterable[Job], progress: Progress = no_progress) -> None:
         """Measure the artifacts of `jobs` on other held-out examples, and forget all others."""
-        wanted = {job: self.made[job] for job in dict.fromkeys(jobs) if job in self.made}
+        wanted = {job: self.made[job].lowered for job in dict.fromkeys(jobs) if job in self.made}
         self.hold_out(held_out)
-        self.made = {}
-        for done, (job, made) in enumerate(wanted.items(), start=1):
-            self.made[job] = self._measured(job, made.lowered)
-            progress(done, len(wanted))
+        self.made, done = {}, count(1)
+        self._measure(wanted, lambda: progress(next(done), len(wanted)))
 
     def running(self, jobs: Iterable[Job]) -> dict[str, Job]:
         """Return each modality's first of `jobs`, made already, that runs here."""
@@ -143,23 +133,26 @@ class ArtifactStore:
                 found.setdefault(job.modality, job)
         return found
 
-    def encode(self, clips: Clips, jobs: Sequence[Job]) -> dict[str, Floats]:
-        """Return the embeddings, float32 [n, d], of each modality that some of other, raw examples have."""
-        having = [m for m in self.model.modalities if m in clips.inputs and clips.present[m].any()]
-        with ThreadPoolExecutor(os.cpu_count()) as pool:  # each is encoded in a separate process
-            rows = pool.map(lambda m: self.embed(m, clips.inputs[m][clips.present[m]], jobs), having)
-            return dict(zip(having, rows, strict=True))
+    def embed(self, windows: Mapping[str, Tensor], jobs: Iterable[Job]) -> dict[str, Floats]:
+        """Embed raw windows [n, ...] of modalities, float32 [n, d], by the artifacts that run here.
 
-    def embed(self, modality: str, windows: Tensor, jobs: Iterable[Job]) -> Floats:
-        """Embed raw windows [n, ...], float32 [n, d], by the artifact that runs here, or in float."""
-        _check(self.model, modality, "further", windows)
-        job = self.running(jobs).get(modality)
-        if job is None:
-            return familiarity.embed(self.model, modality, windows)
-        path, made = self.folder / f"encoded.{modality}.safetensors", self.made[job]
-        save_file({"windows": windows.contiguous()}, path)
-        threads = made.measured.threads if made.measured else None
-        return measure(made.lowered.files, job.file, job.target, path, threads).embeddings
+        A modality without one is embedded in float. What repeats, as captions do, is embedded once.
+        """
+        running, wanted = self.running(jobs), dict[str, tuple[Program, Path]]()
+        found, places = dict[str, Floats](), dict[str, NDArray[np.int64]]()
+        for m, rows in windows.items():
+            _check(self.model, m, "further", rows)
+            if m not in running:
+                found[m] = familiarity.embed(self.model, m, rows)
+                continue
+            path = self.folder / f"encoded.{m}.safetensors"
+            if rows.dtype == torch.int64:
+                rows, again = rows.unique(dim=0, return_inverse=True)  # noqa: PLW2901
+                places[m] = again.numpy()
+            save_file({"windows": rows.contiguous()}, path)
+            wanted[m] = _program(running[m], self.made[running[m]].lowered), path
+        embedded = embed_all(wanted)
+        return found | {m: rows[places[m]] if m in places else rows for m, rows in embedded.items()}
 
     def check_calibration(self, modalities: Iterable[str]) -> None:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
@@ -184,14 +177,34 @@ class ArtifactStore:
             row[present[modality]] = embeddings[modality]
         return self.head.logits(pool_subsets(stacked)), present
 
-    def _measured(self, job: Job, lowered: Lowered) -> BuiltArtifact:
-        if missing(job.target):
-            return BuiltArtifact(lowered, None, None)
-        windows = self.folder / f"held_out.{job.modality}.safetensors"
-        found = measure(lowered.files, job.file, job.target, windows)
-        return BuiltArtifact(
-            lowered, found, compare(found.embeddings, self.expected[job.modality], self.head)
-        )
+    def _measure(
+        self,
+        lowered: Mapping[Job, Lowered],
+        done: Callable[[], None],
+        failed: dict[Job, ExportError] | None = None,
+    ) -> None:
+        """Time each artifact that runs here alone; then run them over the held-out windows side by side."""
+        timed, wanted = dict[Job, Costs](), dict[Job, tuple[Program, Path]]()
+        for job, one in lowered.items():
+            program = _program(job, one)
+            windows = self.folder / f"held_out.{job.modality}.safetensors"
+            try:
+                if missing(job.target):
+                    self.made[job] = BuiltArtifact(one, None, None)
+                else:
+                    timed[job], wanted[job] = program.costs(windows), (program, windows)
+            except MeasurementError as error:
+                if failed is None:
+                    raise
+                failed[job] = error
+            done()
+        for job, found in embed_all(wanted).items():
+            parity = compare(found, self.expected[job.modality], self.head)
+            self.made[job] = BuiltArtifact(lowered[job], Measurement(found, timed[job]), parity)
+
+
+def _program(job: Job, lowered: Lowered) -> Program:
+    return Program(lowered.files, job.file, job.target)
 
 
 def _ranges(model: Model, calibration: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,9 +1,7 @@
 """The calibration of a bundle, fitted with the artifacts that ship, and their scores."""
 
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -47,6 +45,7 @@ from sensemble_export.measuring.parity import Floats
 
 GAIN = 0.03
 """The share of moments that windows twice as often must find more: they cost twice the processor time."""
+_USES = 4  # of embeddings, before those of streams
 LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: the odds of any window do
 
 
@@ -88,6 +87,38 @@ NOTHING = FittedOn()
 
 
 @dataclass(frozen=True, slots=True)
+class Embedded:
+    """The embeddings of `FittedOn` by modality, float32 [n, d]; of the streams for each of these."""
+
+    calibrate: Mapping[str, Floats]  # of the examples that have it
+    known: Mapping[str, Floats]
+    background: Mapping[str, Floats]
+    degraded: Mapping[str, Floats]
+    streams: Mapping[str, Sequence[Floats]]
+
+    @classmethod
+    def of(cls, store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> "Embedded":
+        """Embed all windows at once by the artifacts of `jobs` that run here: starting them takes as long."""
+        clips, parts = data.calibrate, dict[str, list[Tensor]]()
+        labelled = {} if clips is None or clips.targets is None else clips.inputs
+        for m in store.model.modalities:
+            spec = store.model.description.specs[m]
+            none = torch.zeros(0, *spec.shape[1:], dtype=getattr(torch, spec.dtype))
+            some = [labelled[m][clips.present[m]] if clips is not None and m in labelled else none]
+            some += [data.known.get(m, none), data.background.get(m, none)]
+            some += [data.degraded[m][0] if m in data.degraded else none]
+            parts[m] = some + [one.windows.get(m, none) for one in data.streams]
+        shown = {m: [one for one in some if len(one)] for m, some in parts.items()}
+        found = store.embed({m: torch.cat(some) for m, some in shown.items() if some}, jobs)
+        ends = {m: np.cumsum([len(one) for one in parts[m]])[:-1] for m in found}
+        split = {m: np.split(rows, ends[m]) for m, rows in found.items()}
+        uses = [{m: some[use] for m, some in split.items() if len(some[use])} for use in range(_USES)]
+        calibrate, known, background, degraded = uses
+        streams = {m: some[_USES:] for m, some in split.items() if any(map(len, some[_USES:]))}
+        return cls(calibrate, known, background, degraded, streams)
+
+
+@dataclass(frozen=True, slots=True)
 class Fitted:
     """A calibration, the scores of familiarity, and the specs of a session, whose hops were chosen."""
 
@@ -105,11 +136,12 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
     """Fit opinions, familiarity, the threshold and the timeline to the artifacts of `jobs` that run here."""
     specs: Mapping[str, InputSpec] = store.model.description.specs
     clips = data.calibrate
-    known = store.encode(clips, jobs) if clips is not None and clips.targets is not None else {}
+    embedded = Embedded.of(store, jobs, data)
+    known = embedded.calibrate
     present = {m: clips.present[m].numpy() for m in known} if clips is not None else {}
     unseen = {m: there if data.unseen is None else there & data.unseen for m, there in present.items()}
     held = {m: rows[unseen[m][present[m]]] for m, rows in known.items()}
-    scores = _fit_familiarity(store, jobs, data, held) if data.known else None
+    scores = _fit_familiarity(store, data, embedded, held) if data.known else None
     if not known or clips is None or clips.targets is None:
         return Fitted(Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores, specs)
     pooled, present = store.logits(known, clips)
@@ -145,7 +177,7 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
     people = people_codes(data.people or [None] * len(clips))
     threshold, count = fit_threshold(evidence, present, truth, task, people, redundancy)
     fit = replace(start, threshold=threshold, groups=count, redundancy=redundancy)
-    if (timed := _fit_timeline(store, jobs, data, fit, scores)) is not None:
+    if (timed := _fit_timeline(store, data, embedded, fit, scores)) is not None:
         timeline, specs = timed
         fit = replace(fit, timeline=timeline)
     if data.plan is not None and task != "multi-label":
@@ -161,7 +193,7 @@ def _with_costs(
 ) -> Wishes:
     """Return the wishes with the costs that were measured, if these are wished."""
     found = {job.modality: store.made[job].measured for job in jobs if job.target == jobs[0].target}
-    took = {m: one.median_ms for m, one in found.items() if one is not None}
+    took = {m: one.costs.median_ms for m, one in found.items() if one is not None}
     return replace(wishes, costs=processor_costs(specs, took)) if wishes.measured else wishes
 
 
@@ -186,8 +218,8 @@ def _left_out(
 
 def _fit_timeline(
     store: ArtifactStore,
-    jobs: Sequence[Job],
     data: FittedOn,
+    embedded: Embedded,
     calibration: Calibration,
     scores: Familiarity | None,
 ) -> tuple[TimelineCalibration, Mapping[str, InputSpec]] | None:
@@ -198,15 +230,10 @@ def _fit_timeline(
     head = Head(store.head.weight, store.head.bias, store.head.task, scores)
     devices = {m: spec.device for m, spec in described.specs.items()}
     classifier = Classifier(head, calibration, described.labels, described.specs, devices)
-    embeddings = dict[str, list[Floats]]()
-    for m in store.model.modalities:
-        parts = [one.windows[m] for one in data.streams if m in one.windows]
-        if any(map(len, parts)):
-            rows = store.embed(m, torch.cat(parts), jobs)
-            embeddings[m] = np.split(rows, np.cumsum([len(part) for part in parts])[:-1])
+    heard = embedded.streams.items()
     streams = [
-        (one, {m: StreamWindows(one.ends[m], embeddings[m].pop(0)) for m in one.windows if m in embeddings})
-        for one in data.streams
+        (one, {m: StreamWindows(one.ends[m], rows[place]) for m, rows in heard if m in one.ends})
+        for place, one in enumerate(data.streams)
     ]
 
     def fitted(specs: Mapping[str, InputSpec], every: int) -> TimelineCalibration | None:
@@ -284,26 +311,15 @@ def _likeness(
 
 
 def _fit_familiarity(
-    store: ArtifactStore, jobs: Sequence[Job], data: FittedOn, held: Mapping[str, Floats]
+    store: ArtifactStore, data: FittedOn, embedded: Embedded, held: Mapping[str, Floats]
 ) -> Familiarity:
-    def sides(modality: str) -> tuple[Floats, Floats]:
-        """Return the embeddings of what is known, and of background."""
-        parts = [data.known[modality], data.background[modality]]
-        hard, truth = data.degraded.get(modality, (parts[0][:0], None))
-        every = torch.cat([*parts, hard] if len(hard) else parts)
-        rows = store.embed(modality, every, jobs)
-        known, background, degraded = np.split(rows, np.cumsum([len(part) for part in parts]))
-        if truth is None or not len(hard):
-            return known, background
-        wrong = degraded[~_are_right(store.head, degraded, truth.numpy())]
-        return known, np.concatenate([background, wrong])
-
-    with ThreadPoolExecutor(os.cpu_count()) as pool:  # each modality is encoded in a separate process
-        found = dict(zip(data.known, pool.map(sides, data.known), strict=True))
-    known, background = ({m: rows[side] for m, rows in found.items()} for side in (0, 1))
+    background = dict(embedded.background)
+    for m, rows in embedded.degraded.items():
+        wrong = rows[~_are_right(store.head, rows, data.degraded[m][1].numpy())]
+        background[m] = np.concatenate([background[m], wrong])
     # Many known windows have no label: the head names the class.
-    classes = {m: store.head.logits(rows).argmax(axis=1) for m, rows in known.items()}
-    return familiarity.fit(known, background, classes, len(store.head.bias), held)
+    classes = {m: store.head.logits(rows).argmax(axis=1) for m, rows in embedded.known.items()}
+    return familiarity.fit(embedded.known, background, classes, len(store.head.bias), held)
 
 
 def _are_right(head: Head, embeddings: Floats, truth: NDArray[np.integer]) -> NDArray[np.bool_]:

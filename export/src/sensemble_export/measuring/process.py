@@ -1,10 +1,10 @@
-"""The process that measures one artifact: `python -m sensemble_export.measuring.process`.
+"""The process that runs one artifact: `python -m sensemble_export.measuring.process`.
 
-Its arguments are ARTIFACT TARGET WINDOWS OUT. WINDOWS is a safetensors file with `windows` [N, ...]. OUT
-becomes one with `embeddings` float32 [N, d], `seconds` float64 [N] (the time of each window), `peak`
-float64 [1] (resident MB after a few windows) and `threads` int64 [1]. It imports no torch, so its time and
-memory are the runtime's, nor ExecuTorch's Python package, which would take over the log that the runtime's
-native module reads errors from.
+Its arguments are `embed ARTIFACT TARGET WINDOWS OUT FIRST END` or `time ARTIFACT TARGET WINDOWS OUT`. WINDOWS
+is a safetensors file with `windows` [N, ...]. OUT becomes one with `embeddings` float32 [END - FIRST, d] of
+these rows, or with `median` float64 [1] (the seconds of a window), `peak` float64 [1] (resident MB after a
+few windows) and `threads` int64 [1]. It imports no torch, so its time and memory are the runtime's, nor
+ExecuTorch's Python package, which would take over the log that the runtime's native module reads errors from.
 """
 
 import os
@@ -19,30 +19,40 @@ from sensemble_sensors.clock import REAL, sleep
 from sensemble_sensors.process_memory import memory
 
 _SETTLED = 8  # windows after which memory no longer grows and the time per window is known
-_REST = 0.02  # seconds before each of these: a session has rests, after which threads must be woken
+_TIMED = 200  # windows, of which the median is the time
+_REST = 0.02  # seconds before each of the first: a session has rests, after which threads must be woken
 # Seconds a window that make all cores worth it: their threads wake 50 times a window, take half as much again
 # of the processors' time, and wait for other programs.
 _WORTH = 0.005
 
 
-def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) -> None:
-    """Run every window once, after an untimed one, with one thread, or all cores if they are well faster.
+def embed(artifact: Path, target: str, windows: Path, out: Path, first: int, end: int) -> None:
+    """Embed some windows, by one thread."""
+    encoder = executor.load(artifact, target, 1)
+    with safe_open(windows, "numpy") as file:
+        rows = file.get_slice("windows")
+        found = np.stack([encoder(rows[index : index + 1]) for index in range(first, end)])
+    save_file({"embeddings": found}, out)
+
+
+def time(artifact: Path, target: str, windows: Path, out: Path, *before: float) -> None:
+    """Time some windows, after an untimed one, with one thread, or all cores if they are well faster.
 
     `before` has the median seconds of the trials so far: with all cores, then with one thread.
     """
     threads = int(len(before) == 1)
     encoder = executor.load(artifact, target, threads)
-    embeddings, seconds, peak = [], [], 0.0
+    seconds = list[float]()
     with safe_open(windows, "numpy") as file:
         rows = file.get_slice("windows")
-        count = rows.get_shape()[0]
+        count = min(rows.get_shape()[0], _TIMED)
         encoder(rows[:1])
         for index in range(count):
             window = rows[index : index + 1]
             if index < _SETTLED:
                 sleep(REAL, _REST)
             start = REAL.now()
-            embeddings.append(encoder(window))
+            encoder(window)
             seconds.append(REAL.now() - start)
             if index < _SETTLED:
                 peak = memory(most=True) / 1e6
@@ -52,10 +62,14 @@ def main(artifact: Path, target: str, windows: Path, out: Path, *before: float) 
                     # A thread pool keeps its size, and memory its peak: start again as a new process.
                     command = [sys.executable, "-P", "-m", __spec__.name, *sys.argv[1:], str(median)]
                     os.execv(sys.executable, command)  # noqa: S606
-    measured = {"embeddings": np.stack(embeddings), "seconds": np.array(seconds)}
-    save_file(measured | {"peak": np.array([peak]), "threads": np.array([threads])}, out)
+    timed = {"median": np.array([np.median(seconds)]), "peak": np.array([peak])}
+    save_file(timed | {"threads": np.array([threads])}, out)
 
 
 if __name__ == "__main__":
-    _, artifact, target, windows, out, *medians = sys.argv
-    main(Path(artifact), target, Path(windows), Path(out), *map(float, medians))
+    _, what, artifact, target, windows, out, *numbers = sys.argv
+    files = Path(artifact), target, Path(windows), Path(out)
+    if what == "embed":
+        embed(*files, *map(int, numbers))
+    else:
+        time(*files, *map(float, numbers))

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import cache
 from typing import Annotated, Literal
 
 from sensemble_sensors.spec import InputSpec
@@ -89,8 +90,8 @@ class Provenance:
     dataset: str
     accuracy: dict[str, Share]  # of the float model, by subset
     accuracy_quantized: dict[str, dict[str, Share]]  # by target that was run, and subset
-    float_bytes: dict[str, int]  # of the float encoder for the first target, by modality
-    float_latency_ms: dict[str, float]  # its median per window, if that target was run
+    float_bytes: dict[str, int]  # of the encoder's weights in float, by modality
+    float_latency_ms: dict[str, float]  # its median per window for the first target, if that was measured
     created: str  # ISO 8601
     tools: dict[str, str]  # the version of each package that made the artifacts
     extends: tuple[str, ...] | None = None  # SHA-256 of its manifests with fewer artifacts: their audits hold
@@ -188,6 +189,7 @@ class SparingCalibration:
     every_sure_wrong: Share
 
 
+@cache
 def poisson_bound(count: int, level: float = 0.95) -> float:
     """Return the exact upper bound of the mean of a Poisson count: 3.0 where nothing was counted."""
     low, high = 0.0, 10.0 + 4 * count

@@ -224,6 +224,7 @@ class Episodes:
     def __init__(self, labels: Sequence[str], lasting: Collection[str] = ()) -> None:
         self._labels, self._lasting = labels, lasting
         self.going: Happening | None = None
+        self._highest = 0.0  # confidence since it began
         self._last = -math.inf  # when it was last above the threshold
         self._before = -math.inf  # when the answer before came
         self._since = dict[str, float]()  # when the log-odds of a state came within `LINGER` of the threshold
@@ -251,14 +252,13 @@ class Episodes:
         if self.going is not None and (label != self.going.label or is_rested):
             yield from self.end(time)
         began, self._last = max(self._since.get(label, time), self._last), time
+        self._highest = confidence if self.going is None else max(self._highest, confidence)
         if self.going is None:
             self.going = Happening("began", label, began, None, time, confidence, sensors)
             yield self.going
-        elif confidence > self.going.confidence:
-            self.going = replace(self.going, confidence=confidence)
 
     def end(self, time: float) -> Iterator[Happening]:
         """Yield the end of what goes on, if anything does."""
         if self.going is not None:
-            yield replace(self.going, kind="ended", ended=self._last, at=time)
+            yield replace(self.going, kind="ended", ended=self._last, at=time, confidence=self._highest)
             self.going = None
