@@ -15,7 +15,7 @@ from sensemble_train.objectives.contrastive import Contrastive
 from sensemble_train.objectives.objective import Backgrounds
 from sensemble_train.objectives.subset_distillation import SubsetDistillation
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.examples import backgrounds
+from sensemble_train.recipe.examples import background_examples, backgrounds
 from sklearn.metrics import log_loss
 from torch.nn import functional
 
@@ -89,10 +89,10 @@ def test_subset_distillation_adds_their_loss_to_its_own() -> None:
 
 def test_half_an_example_is_no_background_of_training(clips: tuple[Path, list[Line]]) -> None:
     """Half a cat is a cat: encoders learned that it is none of the classes, and named fewer cats."""
-    model, dataset = tiny_model(STEM), read_dataset(clips[0])
+    config, model, dataset = Config(str(clips[0])), tiny_model(STEM), read_dataset(clips[0])
     unlabelled = replace(dataset, examples=dataset.split("pretrain"))
     found, expected = (
-        backgrounds(Config(str(clips[0])), model, each, lambda _: no_progress)
+        backgrounds(config, model, background_examples(config, model, each), lambda _: no_progress)
         for each in (dataset, unlabelled)
     )
     assert found is not None

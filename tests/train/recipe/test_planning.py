@@ -12,6 +12,7 @@ from sensemble_train.models.model_config import ModelConfig
 from sensemble_train.objectives.objective import Backgrounds
 from sensemble_train.recipe.config import Config, derived
 from sensemble_train.recipe.estimate import estimate
+from sensemble_train.recipe.examples import SYNTHETIC
 from sensemble_train.recipe.methods import FinetuneConfig, PretrainConfig
 from torch import Tensor
 
@@ -93,8 +94,7 @@ def test_an_estimate_times_each_stage(tmp_path: Path, monkeypatch: pytest.Monkey
     found = estimate(config, lambda stage, *_: reported.append(stage))
     assert {"pretrain", "subset video"} <= with_backgrounds
     assert [(stage.name, stage.steps) for stage in found] == [
-        ("decode", 8 + 4 + 4 + 4),
-        ("backgrounds", 1),
+        ("decode", 8 + 4 + 4 + 4 + 2 + SYNTHETIC),
         ("pretrain", 1000),
         ("masd video", 500),
         ("subset video", 500),

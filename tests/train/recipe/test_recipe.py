@@ -52,7 +52,7 @@ def weights(out: Path) -> dict[str, Path]:
 
 def test_a_run_folder_holds_every_model_and_score(run: tuple[Config, Path, recipe.Matrix]) -> None:
     _, out, matrix = run
-    trained = {f"models/{m}/{t}" for m in ("linear_probe", "subset") for t in TRAINED}
+    trained = {f"models/{m}/{t}" for m in ("probe", "subset") for t in TRAINED}
     teachers = {"models/masd/video", *(f"specialists/{m}" for m in ALL)}
     assert set(weights(out)) == {"pretrained", *teachers, *trained}
     matrices = {"matrix.json", "matrix.calibrate.json"}
@@ -108,7 +108,7 @@ def test_sensors_are_balanced_by_examples_that_nothing_was_trained_on(
 @pytest.mark.parametrize(
     "lost",
     [
-        ["specialists/audio", "models/linear_probe/audio+text+video", "models/subset/audio+text+video"],
+        ["specialists/audio", "models/probe/audio+text+video", "models/subset/audio+text+video"],
         [*FOLDERS],
     ],
     ids=["one row", "everything"],

@@ -2,5 +2,6 @@
 
 Nothing here knows a command, a page or a session.
 
-Doors: `columns`, `conditions`, `estimates`, `kinds`, `output`, `progress`, `wording`.
+Doors: `child`, a command in its own process; `columns`, `conditions`, `estimates`, `kinds`, `output`,
+`progress`, `wording`.
 """

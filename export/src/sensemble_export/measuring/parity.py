@@ -31,7 +31,7 @@ _LEAST = 100  # windows that are worth a process
 
 @dataclass(frozen=True, slots=True)
 class Costs:
-    """What a window costs by one artifact, alone on this machine."""
+    """Costs of a window by one artifact, alone on this machine."""
 
     median_ms: float  # of a window
     peak_mb: float | None  # resident (10^6 bytes), of the whole process; None in a browser

@@ -9,15 +9,17 @@ from tempfile import TemporaryDirectory
 from sensemble_runtime.progress import Stages, no_progress
 from sensemble_runtime.subsets import Subset
 from sensemble_sensors.clock import REAL
-from sensemble_sensors.media.dataset import Dataset
+from sensemble_sensors.media.dataset import Dataset, Example
 
+from sensemble_train.data.clips import Clips
+from sensemble_train.models.model import Model
 from sensemble_train.recipe.config import Config
-from sensemble_train.recipe.examples import Chosen
+from sensemble_train.recipe.examples import SYNTHETIC, Chosen, ProgressOf, background_examples, backgrounds
 from sensemble_train.recipe.recipe import Recipe
 from sensemble_train.recipe.run_folder import SCORED
 
 _TIMED = 4  # steps of a stage
-_BACKGROUND = "background"  # at the end of the names of the stages that read these
+_SYNTHETIC = 40  # backgrounds that kinds make
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,13 +52,11 @@ def estimate(
     timed = _Timed(config)
     with TemporaryDirectory() as folder:
         timed.run(Path(folder), watch, dataset)
-    every, few = sum(map(len, timed.chosen.values())), sum(map(len, timed.few.values()))
-    sources = {stage: _decoding(times) for stage, times in took.items() if stage.startswith("decode ")}
-    sources |= {stage: sum(times) for stage, times in took.items() if stage.startswith("embed ")}
-    once = [seconds for stage, seconds in sources.items() if stage.endswith(_BACKGROUND)]
-    found = [StageEstimate("decode", every, (sum(sources.values()) - sum(once)) / few)]
-    if once:  # all of them are read here, too
-        found.append(StageEstimate("backgrounds", 1, sum(once)))
+    every = sum(map(len, timed.chosen.values())) + timed.backgrounds
+    few = sum(map(len, timed.few.values())) + timed.few_backgrounds
+    sources = [_decoding(times) for stage, times in took.items() if stage.startswith("decode ")]
+    sources += [sum(times) for stage, times in took.items() if stage.startswith("embed ")]
+    found = [StageEstimate("decode", every, sum(sources) / few)]
     tuning = config.finetune.length(len(timed.chosen["train"]))
     for stage, times in took.items():
         if stage == "pretrain" or stage.startswith(("masd ", "specialist ", "subset ")):
@@ -78,6 +78,7 @@ class _Timed(Recipe):
     chosen: Chosen
     few: Chosen
     train_sets: list[Subset]
+    backgrounds = few_backgrounds = 0
 
     def __init__(self, config: Config) -> None:
         few = replace(
@@ -91,8 +92,18 @@ class _Timed(Recipe):
     def examples(self, dataset: Dataset) -> tuple[Chosen, list[Subset]]:
         """Return examples from all over the dataset."""
         self.chosen, self.train_sets = super().examples(dataset)
-        count = max(self.config.pretrain.batch, self.config.finetune.batch)
-        self.few = {
-            use: examples[:: max(1, len(examples) // count)][:count] for use, examples in self.chosen.items()
-        }
+        self.few = {use: self._some(examples) for use, examples in self.chosen.items()}
         return self.few, self.train_sets
+
+    def background(self, model: Model, dataset: Dataset, report: ProgressOf) -> Clips | None:
+        """Return few of them."""
+        own = background_examples(self.config, model, dataset)
+        some = self._some(own)
+        few = backgrounds(self.config, model, some, report, synthetic=_SYNTHETIC)
+        if few is not None:
+            self.backgrounds, self.few_backgrounds = len(own) + SYNTHETIC, len(some) + _SYNTHETIC
+        return few
+
+    def _some(self, examples: Sequence[Example]) -> Sequence[Example]:
+        count = max(self.config.pretrain.batch, self.config.finetune.batch)
+        return examples[:: max(1, len(examples) // count)][:count]

@@ -33,7 +33,8 @@ Chosen = Mapping[str, Sequence[Example]]  # by use
 _AT_ONCE = 200  # examples that pass the front ends together
 _SEVERAL = {"train"}  # of the few labelled windows, frozen encoders see several views
 _NAMED = 3  # leaks
-_SYNTHETIC = 400  # backgrounds that are made, beside those of the dataset
+SYNTHETIC = 400
+"""Backgrounds that are made, beside those of the dataset."""
 
 
 def read(folder: str, *, skip_bad: bool = False) -> Dataset:
@@ -112,26 +113,41 @@ def decoded(
     return _features(config, model, use, raw, report)
 
 
-def backgrounds(
-    config: Config, model: Model, dataset: Dataset, report: ProgressOf, *, skip_bad: bool = False
-) -> Clips | None:
-    """Return features of windows that show none of the classes, or None if no training uses them.
+def background_examples(config: Config, model: Model, dataset: Dataset) -> list[Example]:
+    """Return what shows none of the classes, if a training uses it.
 
-    They are the backgrounds of the dataset's splits `pretrain` and `train`, windows of its streams in which
-    nothing appears, and some that each kind makes.
+    They are the backgrounds of the dataset's splits `pretrain` and `train`, and windows of its streams in
+    which nothing appears.
+    """
+    if not (config.pretrain.background or config.finetune.background):
+        return []
+    heard = stream_backgrounds(read_streams(dataset.folder), model.description.specs, "train")
+    return [*dataset.background("pretrain"), *dataset.background("train"), *heard]
+
+
+def backgrounds(
+    config: Config,
+    model: Model,
+    own: Sequence[Example],
+    report: ProgressOf,
+    *,
+    synthetic: int = SYNTHETIC,
+    skip_bad: bool = False,
+) -> Clips | None:
+    """Return features of the dataset's `own` backgrounds and of some that each kind makes.
+
+    None if no training uses them.
     """
     described = model.description
     if not (config.pretrain.background or config.finetune.background):
         return None
     draw = seeded(config.seed, "backgrounds")
     raw = {
-        m: kind_of(spec).backgrounds(spec, described.configs[m], _SYNTHETIC, draw)
+        m: kind_of(spec).backgrounds(spec, described.configs[m], synthetic, draw)
         for m, spec in described.specs.items()
     }
-    present = dict.fromkeys(raw, torch.ones(_SYNTHETIC, dtype=torch.bool))
+    present = dict.fromkeys(raw, torch.ones(synthetic, dtype=torch.bool))
     made = _features(config, model, "background", Clips(raw, present, None), report)
-    heard = stream_backgrounds(read_streams(dataset.folder), described.specs, "train")
-    own = (*dataset.background("pretrain"), *dataset.background("train"), *heard)
     if not own:
         return made
     return joined([made, decoded(config, model, "background", own, report, skip_bad=skip_bad)])

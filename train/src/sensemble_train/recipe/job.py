@@ -157,8 +157,12 @@ class SubsetJob:
         return Start(self.probed(), self.sources["train"], self.train, self.job.config.finetune, loop)
 
     def probed(self) -> Model:
-        """Return the linear probe of this M_T."""
-        return self.trained("linear_probe", lambda loop: self.sized(self._probe(self.train, loop)))
+        """Return the linear probe of this M_T, which others start from."""
+        return self.trained("probe", lambda loop: self._probe(self.train, loop))
+
+    def linear_probe(self) -> Model:
+        """Return the probe that reads pictures at the sizes that suit `calibrate`, to compare with."""
+        return self.trained("linear_probe", lambda _: self.sized(self.probed()))
 
     def trained(self, method: str, make: Callable[[Loop], Model]) -> Model:
         """Return the model of a method for this M_T, made and saved first if it is not there yet."""

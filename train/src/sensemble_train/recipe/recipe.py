@@ -28,7 +28,16 @@ from sensemble_train.objectives.contrastive import LOG_SCALE
 from sensemble_train.recipe import run_folder
 from sensemble_train.recipe.config import Config, claim
 from sensemble_train.recipe.evaluate import embed, evaluate, intervals
-from sensemble_train.recipe.examples import Chosen, ProgressOf, backgrounds, check, choose, decoded, read
+from sensemble_train.recipe.examples import (
+    Chosen,
+    ProgressOf,
+    background_examples,
+    backgrounds,
+    check,
+    choose,
+    decoded,
+    read,
+)
 from sensemble_train.recipe.imitation import imitate, lessons, load_teacher
 from sensemble_train.recipe.job import SubsetJob, TrainingJob
 from sensemble_train.recipe.methods import pretrain
@@ -96,7 +105,7 @@ class Recipe:
                 unlabelled = (taught.answered if taught else sources["pretrain"]).having(model.modalities)
                 order = torch.randperm(len(unlabelled), generator=seeded(config.seed, "distill"))
                 sources["distill"] = unlabelled.take(order[: config.distill])
-            background = backgrounds(config, model, dataset, job.report, skip_bad=self.skip_bad)
+            background = self.background(model, dataset, job.report)
             held_out = bool(dataset.split("calibrate"))
 
             def make(loop: Loop) -> Model:
@@ -123,6 +132,11 @@ class Recipe:
         """Return the examples by their use, and the sets M_T to train for."""
         chosen = choose(dataset)
         return chosen, check(self.config, dataset, chosen["train"], from_scratch=True)
+
+    def background(self, model: Model, dataset: Dataset, report: ProgressOf) -> Clips | None:
+        """Return features of windows that show none of the classes; None if no training uses them."""
+        own = background_examples(self.config, model, dataset)
+        return backgrounds(self.config, model, own, report, skip_bad=self.skip_bad)
 
     def begin(self, dataset: Dataset, world: World) -> tuple[Model, float]:
         """Return the initial model and temperature; draws from torch's global generator. See `new_model`."""
