@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -86,21 +87,29 @@ def nothing_left_out(features: Tensor) -> Tensor:
     return torch.full((len(features),), -1)
 
 
+class Decay(NamedTuple):
+    """A decay, and the temperature and the loss of labels held out by it."""
+
+    loss: float
+    decay: float
+    temperature: float
+
+
 def choose_decay(
     known: Tensor, truth: Tensor, held: Tensor, others: Tensor, classes: int, task: Task
-) -> tuple[float, float]:
-    """Return one of `DECAYS`, and a temperature, by which labels held out are likeliest.
+) -> Decay:
+    """Return the one of `DECAYS`, and a temperature, by which labels held out are likeliest.
 
     The classifier learns from features [N, V, F] and labels as `fit_linear` does, and is judged by the first
     view of `held` [M, V, F] and the labels `others`.
     """
-    best = math.inf, 0.0, 1.0
+    best = Decay(math.inf, 0.0, 1.0)
     for decay in DECAYS:
         fitted = fit_linear(known, truth, nothing_left_out(known), classes, task, decay=decay)
         logits = held[:, 0] @ fitted.weight.T + fitted.bias
         temperature = fit_temperature(logits.numpy(), others.numpy(), task)
-        best = min(best, (float(task_loss(logits / temperature, others, task)), decay, temperature))
-    return best[1:]
+        best = min(best, Decay(float(task_loss(logits / temperature, others, task)), decay, temperature))
+    return best
 
 
 @dataclass(frozen=True, slots=True)
