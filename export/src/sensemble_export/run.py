@@ -31,7 +31,7 @@ from torch import Tensor
 from sensemble_export import search
 from sensemble_export.bundle.earlier import earlier
 from sensemble_export.bundle.write import Origin, staged_store, write_bundle
-from sensemble_export.errors import RunFolderError
+from sensemble_export.errors import ExportError, RunFolderError
 from sensemble_export.lowering.targets import FLOAT, Job, needs_ranges, plan
 from sensemble_export.measuring.artifact_store import ArtifactStore
 from sensemble_export.measuring.calibration import NOTHING, FittedOn, StreamInput, finer
@@ -83,6 +83,7 @@ def export_run(
     budget: Mapping[str, float] | None = None,
     false_per_hour: float = ASKED,
     sparing: Wishes = SPARING,
+    only_add: bool = False,
     progress: Stages = no_progress,
 ) -> RunExport:
     """Export one trained model of a run folder into the run's `bundle/`, as `export_model` does.
@@ -96,6 +97,7 @@ def export_run(
             search measures on the split calibrate; the bundle is then measured on eval.
         false_per_hour: the false events an hour that the thresholds of streams are fitted to.
         sparing: what letting sensors sleep may cost, and in which order they do.
+        only_add: refuse to replace the bundle, or an artifact of it.
         progress: called with (stage, steps done, steps in all), from other threads too.
 
     Raises:
@@ -118,6 +120,7 @@ def export_run(
         budget=budget,
         false_per_hour=false_per_hour,
         sparing=sparing,
+        only_add=only_add,
         progress=progress,
     )
 
@@ -133,6 +136,7 @@ def export_model(
     budget: Mapping[str, float] | None = None,
     false_per_hour: float = ASKED,
     sparing: Wishes = SPARING,
+    only_add: bool = False,
     progress: Stages = no_progress,
 ) -> RunExport:
     """Export a model into the bundle `out`, fitted and measured on a dataset, which has the model's labels.
@@ -157,8 +161,11 @@ def export_model(
     groups = [example.groups for example in measured]
     trade_offs = list[TradeOff]()
     with staged_store(model, out, calibration) as store:
-        before = earlier(model, store.head, out)
+        before = earlier(model, store.head, out, only_add=only_add)
         adds = before is not None and before.is_extended_by(targets)
+        if only_add and not adds:
+            what = f"already has artifacts for {' or '.join(targets)}" if before else "is no bundle yet"
+            raise ExportError(f"{out}: {what}, so nothing is added; leave out --only-add")
         if budget is None:
             count = itertools.count(1)
             progress("lower", 0, len(jobs))  # the first takes long
@@ -176,7 +183,7 @@ def export_model(
             chosen = _search(store, targets, budget, progress, trade_offs)
             held_out = _decode(model, model.modalities, measured, partial(progress, "decode"))
             fitted_on = NOTHING if adds else _fitted_on(model, dataset, progress, false_per_hour, sparing)
-            floats = [Job(job.modality, chosen[0].target, FLOAT) for job in chosen]
+            floats = [] if adds else [Job(job.modality, chosen[0].target, FLOAT) for job in chosen]
             store.measure_on(held_out, (*chosen, *floats), partial(progress, "measure"))
         manifest = write_bundle(store, chosen, out, origin, before, groups=groups, fitted_on=fitted_on)
     return RunExport(out, manifest, len(measured), len(dataset.split(EVALUATED)), tuple(trade_offs))

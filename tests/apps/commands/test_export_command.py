@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 import torch
 from sensemble_apps.cli import main
+from sensemble_apps.errors import InputError
 from sensemble_apps.tables.costs import show_costs
-from sensemble_apps.web.browser_encoders import add_browsers
+from sensemble_apps.web.site import bundle_files
 from sensemble_export import export_run, search
 from sensemble_export.measuring.artifact_store import ArtifactStore
 from sensemble_export.search import BudgetError
@@ -129,18 +130,27 @@ def test_a_page_adds_the_encoders_for_browsers_that_its_run_lacks(
     run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     shutil.rmtree(run / "bundle", ignore_errors=True)  # of another test
-    assert main(("export", str(run), "--method", "finetune", "--train-modalities", "text")) == 0
+    asked = ("--method", "finetune", "--train-modalities", "text")
+    assert main(("export", str(run), *asked)) == 0
     apart = tmp_path / "bundle"
     shutil.copytree(run / "bundle", apart)
     before = read_manifest(apart / "manifest.json")
-    for bundle in (run / "bundle", apart):
-        add_browsers(bundle)
+    bundle_files(run / "bundle")
+    with pytest.raises(InputError, match="not exported for browsers: text; run `sensemble export RUN"):
+        bundle_files(apart)
     after = read_manifest(run / "bundle" / "manifest.json")
     assert after.modalities["text"].artifacts.keys() == {"executorch-xnnpack", "onnx"}
     assert after.calibration == before.calibration
     assert after.provenance.extends, "its audits hold"
     assert read_manifest(apart / "manifest.json") == before, "without its run, there is nothing to add from"
-    assert "no encoders for browsers yet" in capsys.readouterr().err
+    assert "encoders for browsers are added to it, once" in capsys.readouterr().err
+    assert main(("export", str(run), *asked, "--target", "onnx", "--only-add")) == 2
+    assert "already has artifacts for onnx, so nothing is added" in capsys.readouterr().err
+    shutil.rmtree(run / "held-out-windows-of-bundle")
+    assert main(("export", str(run), *asked, "--target", "coreml", "--only-add")) == 2
+    assert "so nothing is added; leave out --only-add to replace it" in capsys.readouterr().err
+    assert read_manifest(run / "bundle" / "manifest.json") == after
+    shutil.rmtree(run / "bundle")
 
 
 def test_what_a_search_measures_on_is_calibrate(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

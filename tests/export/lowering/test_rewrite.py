@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sensemble_export.errors import MeasurementError
 from sensemble_export.lowering.rewrite import Int8Embedding, centred, lowerable
 from sensemble_export.lowering.to_onnx import to_onnx
-from sensemble_export.measuring.parity import Program, measure
+from sensemble_export.measuring.parity import measure
 from sensemble_runtime.executors import executor
 from sensemble_runtime.executors.native import NativeEncoder
 from sensemble_sensors.spec import Channel, InputSpec
@@ -135,9 +135,7 @@ def test_an_int8_table_is_within_half_a_step(rows: int, width: int, scale: float
 
 def test_a_program_that_does_not_run_says_why(tmp_path: Path) -> None:
     with pytest.raises(MeasurementError, match=r"^bad\.pte: does not run in the runtime"):
-        measure(
-            Program({"": b"not a program"}, "bad.pte", "executorch-xnnpack"), tmp_path / "windows.safetensors"
-        )
+        measure({"": b"not a program"}, "bad.pte", "executorch-xnnpack", tmp_path / "windows.safetensors")
 
 
 AXES = tuple(Channel(name) for name in ("ax", "ay", "az", "pressure"))

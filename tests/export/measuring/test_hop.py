@@ -17,12 +17,10 @@ HEAD = Head(8 * np.eye(2, dtype=np.float32), np.zeros(2, np.float32), "multi-cla
 
 
 def store() -> Any:  # noqa: ANN401 - as far as the fit looks into one
-    """Return what embeds a window as itself."""
+    """Return a model of sound."""
     described = SimpleNamespace(specs=SPECS, task="multi-class", labels=LABELS)
     model = SimpleNamespace(description=described, modalities=("audio",))
-    return SimpleNamespace(
-        model=model, head=HEAD, embed=lambda windows, _jobs: {m: rows.numpy() for m, rows in windows.items()}
-    )
+    return SimpleNamespace(model=model, head=HEAD)
 
 
 @pytest.mark.parametrize(("windows", "hop"), [(1, 0.25), (4, 0.5)])
@@ -36,7 +34,7 @@ def test_a_finer_hop_ships_if_it_finds_more(windows: int, hop: float) -> None:
     hours = 4.0  # so many that no threshold is too low
     stream = StreamInput(tuple(spans), hours, {"audio": ends}, {"audio": torch.from_numpy(shown)})
     data = FittedOn(streams=(stream,), spans=stream.spans)
-    embedded = Embedded.of(store(), [], data)
+    embedded = Embedded({}, {}, {}, {}, [{"audio": shown}])
     found = _fit_timeline(store(), data, embedded, Calibration(0.05, 0.9, 0, 0.5, {}, {}), None)
     assert found is not None
     timeline, specs = found

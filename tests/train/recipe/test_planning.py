@@ -94,7 +94,8 @@ def test_an_estimate_times_each_stage(tmp_path: Path, monkeypatch: pytest.Monkey
     found = estimate(config, lambda stage, *_: reported.append(stage))
     assert {"pretrain", "subset video"} <= with_backgrounds
     assert [(stage.name, stage.steps) for stage in found] == [
-        ("decode", 8 + 4 + 4 + 4 + 2 + SYNTHETIC),
+        ("decode", 8 + 4 + 4 + 4),
+        ("backgrounds", 2 + SYNTHETIC),
         ("pretrain", 1000),
         ("masd video", 500),
         ("subset video", 500),

@@ -2,6 +2,8 @@
 
 import logging
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,9 +20,9 @@ from sensemble_sensors.clock import REAL
 from sensemble_sensors.media.dataset import Dataset, read_dataset
 
 from sensemble_apps.commands.data import digits
-from sensemble_apps.console.child import run_command
 from sensemble_apps.console.kinds import display_of
-from sensemble_apps.console.output import check_writable
+from sensemble_apps.console.output import check_writable, say
+from sensemble_apps.errors import StepError
 from sensemble_apps.options import Training
 from sensemble_apps.tables.audits import audits
 from sensemble_apps.tables.matrices import most_robust
@@ -71,14 +73,14 @@ def main(arguments: Demo) -> None:
             export(out, partial(export_run, out, *shipped))
     with _step(console, 4, "Replay in a process without torch, while sensors come and go"):
         pace = ["--fast"] if arguments.fast else ["--summary", str(out / SESSION)]
-        run_command("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)
+        _sensemble("run", out / BUNDLE, "--replay", data, "--unplug", "--examples", str(_PLAYED), *pace)
     with _step(console, 5, "Audit the bundle with every set of sensors"):
         if audits(out).scores:
             console.print("  already audited")
         else:
             more = ["--unknown", *_conditions(dataset)]
             more += ["--sparing"] if read_manifest(out / BUNDLE / FILE_NAME).calibration.sparing else []
-            run_command("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, *more)
+            _sensemble("audit", out / BUNDLE, "--data", data, "--record", out / AUDIT, *more)
     with _step(console, 6, "Report"):
         from sensemble_apps.commands.report import write_page
 
@@ -86,7 +88,7 @@ def main(arguments: Demo) -> None:
     _summarize(console, out)
     console.print(f"\nDone in {_took(began)}. The report: {out / PAGE}", style="bold")
     if arguments.serve:
-        run_command("serve", out / BUNDLE, "--demo")
+        _sensemble("serve", out / BUNDLE, "--demo")
     else:
         console.print(f"Open the live page: sensemble serve {out / BUNDLE} --demo")
 
@@ -133,6 +135,16 @@ def _exported(run: Path) -> tuple[str, Subset] | None:
         return None
     provenance = read_manifest(run / BUNDLE / FILE_NAME).provenance
     return provenance.method, tuple(sorted(provenance.train_modalities))
+
+
+def _sensemble(*arguments: str | Path) -> None:
+    """Run a command in a new process, which has neither torch nor the memory of the export."""
+    command = [sys.executable, "-P", "-m", "sensemble_apps", *map(str, arguments)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            say(line.rstrip("\n"))
+    if process.returncode != 0:
+        raise StepError(f"`sensemble {arguments[0]}` ended with status {process.returncode}")
 
 
 def _summarize(console: Console, run: Path) -> None:

@@ -68,6 +68,8 @@ class Export(Common):
     `measured`, the seconds of a processor that its encoder takes here."""
     last: Annotated[str | None, "SENSOR"] = None
     """The sensor that is woken last, such as `camera`."""
+    only_add: bool = False
+    """Only add to the run's bundle, with its calibration and audits; refuse to replace it."""
     json: bool = False
     """Print the progress, and then the result, as one JSON object per line."""
 
@@ -100,7 +102,7 @@ def main(arguments: Export) -> None:
         method, modalities = most_robust(run / SELECTION, arguments.method, asked)
         make = partial(export_run, run, method, modalities)
     make = partial(make, targets=arguments.target, schemes=arguments.scheme, budget=budget)
-    make = partial(make, false_per_hour=arguments.false_per_hour)
+    make = partial(make, false_per_hour=arguments.false_per_hour, only_add=arguments.only_add)
     make = partial(make, sparing=_wishes(arguments, modalities))
     fitted = export(run, make, budget, in_json=arguments.json).calibration.sparing
     if arguments.cost == MEASURED and fitted is not None:
@@ -163,10 +165,7 @@ def export(
     if (run / MATRIX).exists():  # not of a run that is still training other sets
         for line in chance_warnings(run / MATRIX, origin.method, origin.train_modalities):
             remark(f"warning: {line}")
-    for line in (
-        *describe_calibration(done.manifest),
-        *describe_lowering(done.bundle / FILE_NAME),
-    ):
+    for line in (*describe_calibration(done.manifest), *describe_lowering(done.bundle / FILE_NAME)):
         remark(line)
     return done.manifest
 

@@ -27,7 +27,6 @@ from sensemble_apps.running.outputs import open_output
 from sensemble_apps.running.real_time import Options, opened, retry
 from sensemble_apps.running.view_events import ExampleAt
 from sensemble_apps.tables.run_folder import CONFIG, data_of
-from sensemble_apps.web.browser_encoders import add_browsers
 
 if TYPE_CHECKING:
     from sensemble_apps.live_page.session_page import SessionPage
@@ -117,12 +116,10 @@ def _serve_phone(arguments: Serve) -> None:
     if unused := [field for field in others if getattr(arguments, field.name) != field.default]:
         names = words(f"--{field.name.replace('_', '-')}" for field in unused)
         raise InputError(f"{names}: not with --phone, which runs the bundle on the phone alone; leave it out")
-    add_browsers(arguments.bundle)
-    routes, fragment = phone_routes(arguments.bundle, arguments.trust), ""
-    if arguments.sparing:
-        if read_manifest(arguments.bundle / FILE_NAME).calibration.sparing is None:
-            raise InputError(f"{arguments.bundle}: no sensor may sleep; {NOT_FITTED}")
-        fragment = "#sparing"
+    fragment = "#sparing" if arguments.sparing else ""
+    if fragment and read_manifest(arguments.bundle / FILE_NAME).calibration.sparing is None:
+        raise InputError(f"{arguments.bundle}: no sensor may sleep; {NOT_FITTED}")
+    routes = phone_routes(arguments.bundle, arguments.trust)
     host, title = arguments.host or EVERYWHERE, "the page for a phone"
     serve(title, host, arguments.port, routes, PHONE_POLICY, fragment)
 

@@ -11,7 +11,6 @@ from sensemble_apps.console.output import say
 from sensemble_apps.console.progress import stages
 from sensemble_apps.errors import InputError
 from sensemble_apps.options import Folder, OptionalBundle, Positional, Texts, Trusting
-from sensemble_apps.web.browser_encoders import add_browsers
 from sensemble_apps.web.site import check_place, write_site
 
 if TYPE_CHECKING:
@@ -29,7 +28,8 @@ class Web(Trusting):
     """
 
     bundle: Positional[OptionalBundle] = None
-    """A bundle folder; in its run's folder it gets encoders for ONNX Runtime, if it has none."""
+    """A bundle folder. In the folder of its run, unsigned, it first gets encoders for ONNX Runtime if it has
+    none."""
     encoder: Annotated[Texts, "MODALITY=SOURCE"] = ()
     """Without a bundle, the pretrained encoder of a modality, as in `sensemble train --encoder`. By default,
     the installed ones of `whisper-tiny.en`, `efficientnet-lite0` and `minilm`."""
@@ -42,8 +42,6 @@ def main(arguments: Web) -> None:
     if arguments.bundle is not None:
         if arguments.encoder:
             raise InputError("--encoder: only without a bundle; leave one of them out")
-        check_place(arguments.out)
-        add_browsers(arguments.bundle)
         write_site(arguments.bundle, arguments.out, arguments.trust)
     else:
         sources = dict(map(encoder_choice, arguments.encoder))

@@ -2,6 +2,5 @@
 
 Nothing here knows a command, a page or a session.
 
-Doors: `child`, a command in its own process; `columns`, `conditions`, `estimates`, `kinds`, `output`,
-`progress`, `wording`.
+Doors: `columns`, `conditions`, `estimates`, `kinds`, `output`, `progress`, `wording`.
 """

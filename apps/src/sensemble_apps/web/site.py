@@ -2,23 +2,30 @@
 
 import gzip
 import sqlite3
+import subprocess
+import sys
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from sensemble_runtime.bundle import files, manifest
+from sensemble_runtime import subsets
+from sensemble_runtime.bundle import files, manifest, signature
+from sensemble_runtime.bundle.manifest import Manifest, Provenance
 from sensemble_runtime.bundle.manifest_file import parse_manifest, read_data
 from sensemble_runtime.record.writer import RecordWriter
 from sensemble_sensors.kinds.registry import kind_of
 
 from sensemble_apps.console.kinds import DISPLAYS
+from sensemble_apps.console.output import remark
 from sensemble_apps.console.wording import words
 from sensemble_apps.errors import InputError
+from sensemble_apps.tables.run_folder import BUNDLE, MODELS
 from sensemble_apps.web import site_folder
 
 TARGET = "onnx"
+_STDERR = 2  # of a command whose tables are no result of ours
 RECORD = "record.sqlite"
 APP = Path(__file__).with_name("app")
 """The built page; `npm run build` in `apps/web` writes it."""
@@ -30,7 +37,8 @@ Files = Mapping[str, Callable[[], bytes]]
 def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
     """Verify a bundle, and return the files that a page reads beside its own: the bundle's, an empty record.
 
-    Each file is verified again when it is read.
+    A bundle in the folder of its run gets encoders for browsers first, if it has none. Each file is verified
+    again when it is read.
 
     Raises:
         InputError: the bundle has no artifacts for browsers, or a sensor that no browser has.
@@ -46,7 +54,11 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
             raise InputError(
                 f"{bundle}: {m}: {form}, which no browser gives; export a run without that sensor"
             )
-    if lacking := [m for m, entry in contents.modalities.items() if TARGET not in entry.artifacts]:
+    if _lacking(contents) and trust is None:
+        _add_encoders(bundle, contents.provenance)
+        data = read_data(path, trust)
+        contents = parse_manifest(data, path)
+    if lacking := _lacking(contents):
         raise InputError(
             f"{bundle}: not exported for browsers: {words(lacking)}; run `sensemble export RUN --target onnx`"
         )
@@ -60,6 +72,21 @@ def bundle_files(bundle: Path, trust: Path | None = None) -> Files:
         f"bundle/{manifest.FILE_NAME}": lambda: data,
         **{f"bundle/{file.path}": partial(files.read_file, bundle, file) for file in needed},
     }
+
+
+def _lacking(contents: Manifest) -> list[str]:
+    return [m for m, entry in contents.modalities.items() if TARGET not in entry.artifacts]
+
+
+def _add_encoders(bundle: Path, origin: Provenance) -> None:
+    """Export for browsers, too, if an unsigned bundle is in the folder of its run; what fails is said."""
+    run, train = bundle.resolve().parent, subsets.name(origin.train_modalities)
+    is_own = bundle.resolve() == run / BUNDLE and (run / MODELS / origin.method / train).is_dir()
+    if is_own and not (bundle / signature.FILE_NAME).exists():
+        remark(f"{bundle}: encoders for browsers are added to it, once")
+        asked = ["--method", origin.method, "--train-modalities", train, "--target", TARGET, "--only-add"]
+        command = [sys.executable, "-P", "-m", "sensemble_apps", "export", str(run), *asked]
+        subprocess.run(command, stdout=_STDERR, check=False)
 
 
 def check_place(out: Path) -> None:
@@ -87,6 +114,7 @@ def _compressed(read: Callable[[], bytes]) -> bytes:
 
 def write_site(bundle: Path, out: Path, trust: Path | None = None) -> None:
     """Write the page and the files of a bundle into the folder `out`; raise as `bundle_files`, `replace`."""
+    site_folder.check(out, (bundle, APP))
     site_folder.replace(out, site_files(bundle, trust), apart=(bundle, APP))
 
 

@@ -19,6 +19,7 @@ from sensemble_train.models.model import Model
 from sensemble_export.bundle import partition_report
 from sensemble_export.bundle.partition_report import Report, read_lowering
 from sensemble_export.bundle.staging import held_out_folder
+from sensemble_export.errors import ExportError
 from sensemble_export.measuring import familiarity
 
 LOG = logging.getLogger(__name__)
@@ -57,7 +58,7 @@ class Earlier:
             before = self.manifest.modalities[m].artifacts
             kept = {target: one for target, one in before.items() if target not in asked}
             files += [file for artifact in kept.values() for file in artifact.files]
-            # The costs in float are those of the first target.
+            # The latency in float is that of the first target.
             artifacts = {**kept, **entry.artifacts} if adds else {**entry.artifacts, **kept}
             entries[m] = replace(entry, artifacts=artifacts)
         for file in files:
@@ -76,11 +77,11 @@ class Earlier:
         return replace(made, modalities=entries, provenance=provenance), kept_reports
 
 
-def earlier(model: Model, head: Head, out: Path) -> Earlier | None:
+def earlier(model: Model, head: Head, out: Path, *, only_add: bool = False) -> Earlier | None:
     """Return the bundle in the folder `out` if it is of this model; None if there is none, or another's.
 
     Its head has the same weights, and its encoders gave the same embeddings of the held-out windows beside
-    it. A bundle that will be replaced is named in a warning.
+    it. A bundle that will be replaced is named in a warning, or with `only_add` in an ExportError.
     """
     path = out / manifests.FILE_NAME
     if not path.exists():
@@ -94,6 +95,8 @@ def earlier(model: Model, head: Head, out: Path) -> Earlier | None:
         reason = "it is of another model"
     except BundleError as error:
         reason = str(error)
+    if only_add:
+        raise ExportError(f"{out}: {reason}, so nothing is added; leave out --only-add to replace it")
     LOG.warning("%s: is replaced as a whole, with its audits: %s", out, reason)
     return None
 

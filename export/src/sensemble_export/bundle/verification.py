@@ -23,7 +23,6 @@ from sensemble_export.measuring.parity import (
     Costs,
     Floats,
     Measurement,
-    Program,
     compare,
     is_close,
     least_cosine,
@@ -122,7 +121,7 @@ def _run(
             windows = Path(folder, "held_out.safetensors")
             windows.write_bytes(held_out)
             files, name = bundle.contents(modality, target), Path(artifact.path).name
-            found = measure(Program(files, name, target), windows)
+            found = measure(files, name, target, windows)
     parity = compare(found.embeddings, load(held_out)["embeddings"], bundle.head)
     costs = found.costs
     if artifact.parity is None and is_close(artifact.scheme, parity):

@@ -30,7 +30,7 @@ from sensemble_sensors.kinds.registry import kind_of
 from sensemble_sensors.spec import InputSpec
 from sensemble_train.data.clips import Clips
 from sensemble_train.models.model import Model
-from torch import Tensor, from_numpy
+from torch import Tensor, from_numpy, nn
 
 from sensemble_export.bundle import partition_report
 from sensemble_export.bundle.earlier import Earlier, earlier
@@ -219,7 +219,6 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
         embeddings = {m: found.embeddings for m, found in measured.items() if found is not None}
         if embeddings and (scores := store.scores(embeddings)):
             accuracy[target] = scores
-    encoders = store.model.encoders.items()
     whole = {m: store.made.get(Job(m, jobs[0].target, FLOAT)) for m in store.model.modalities}
     tools = {"torch", *(tool for job in jobs for tool in target_of(job.target).tools)}
     return Provenance(
@@ -228,13 +227,17 @@ def _provenance(store: ArtifactStore, jobs: Sequence[Job], origin: Origin) -> Pr
         dataset=origin.dataset,
         accuracy=store.scores(store.expected),
         accuracy_quantized=accuracy,
-        float_bytes={m: sum(x.nbytes for x in encoder.parameters()) for m, encoder in encoders},
+        float_bytes={m: _size(encoder) for m, encoder in store.model.encoders.items()},
         float_latency_ms={
             m: made.measured.costs.median_ms for m, made in whole.items() if made and made.measured
         },
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         tools={tool: version(tool) for tool in sorted(tools)},
     )
+
+
+def _size(encoder: nn.Module) -> int:
+    return sum(x.nbytes for x in (*encoder.parameters(), *encoder.buffers()))
 
 
 def _place(bundle: Path, job: Job, made: BuiltArtifact) -> Artifact:

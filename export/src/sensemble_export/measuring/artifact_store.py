@@ -1,6 +1,7 @@
 """The artifact store: each artifact of a model is made and measured once."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -24,7 +25,7 @@ from sensemble_export.lowering.cache import fetch, keep, place_of
 from sensemble_export.lowering.lowering import lower_all
 from sensemble_export.lowering.targets import Job, Lowered, needs_ranges
 from sensemble_export.measuring import familiarity
-from sensemble_export.measuring.parity import Costs, Floats, Measurement, Program, compare, embed_all
+from sensemble_export.measuring.parity import Floats, Measurement, Program, compare, embedded
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +96,9 @@ class ArtifactStore:
 
         found = self.lower(new, step, failed) if lowered is None else lowered
         self._measure({job: found[job] for job in new if job in found}, step, failed)
-        for _ in new[len(found) :]:  # those that cannot be lowered
-            step()
+        for job in new:
+            if job not in found:  # it cannot be lowered
+                step()
 
     def lower(
         self,
@@ -133,26 +135,32 @@ class ArtifactStore:
                 found.setdefault(job.modality, job)
         return found
 
-    def embed(self, windows: Mapping[str, Tensor], jobs: Iterable[Job]) -> dict[str, Floats]:
-        """Embed raw windows [n, ...] of modalities, float32 [n, d], by the artifacts that run here.
+    def embed(self, windows: Mapping[str, Sequence[Tensor]], jobs: Iterable[Job]) -> dict[str, Floats]:
+        """Embed parts [n, ...] of raw windows of modalities, float32 [N, d], by the artifacts that run here.
 
-        A modality without one is embedded in float. What repeats, as captions do, is embedded once.
+        A modality without one is embedded in float.
         """
-        running, wanted = self.running(jobs), dict[str, tuple[Program, Path]]()
-        found, places = dict[str, Floats](), dict[str, NDArray[np.int64]]()
-        for m, rows in windows.items():
-            _check(self.model, m, "further", rows)
-            if m not in running:
-                found[m] = familiarity.embed(self.model, m, rows)
-                continue
-            path = self.folder / f"encoded.{m}.safetensors"
-            if rows.dtype == torch.int64:
-                rows, again = rows.unique(dim=0, return_inverse=True)  # noqa: PLW2901
-                places[m] = again.numpy()
-            save_file({"windows": rows.contiguous()}, path)
-            wanted[m] = _program(running[m], self.made[running[m]].lowered), path
-        embedded = embed_all(wanted)
-        return found | {m: rows[places[m]] if m in places else rows for m, rows in embedded.items()}
+        running, found, places = self.running(jobs), dict[str, Floats](), dict[str, NDArray[np.int64]]()
+        with ExitStack() as stack:
+            wanted = dict[str, tuple[Program, Path]]()
+            for m, parts in windows.items():
+                for part in parts:
+                    _check(self.model, m, "further", part)
+                rows = torch.cat([*parts])
+                if m not in running:
+                    found[m] = familiarity.embed(self.model, m, rows)
+                    continue
+                if rows.dtype == torch.int64:  # captions repeat
+                    rows, again = rows.unique(dim=0, return_inverse=True)
+                    places[m] = again.numpy()
+                path = self.folder / f"encoded.{m}.safetensors"
+                save_file({"windows": rows.contiguous()}, path)
+                wanted[m] = stack.enter_context(_program(running[m], self.made[running[m]].lowered)), path
+            for m, embeddings in embedded(wanted):
+                if isinstance(embeddings, MeasurementError):
+                    raise embeddings
+                found[m] = embeddings[places[m]] if m in places else embeddings
+        return found
 
     def check_calibration(self, modalities: Iterable[str]) -> None:
         """Raise CalibrationMissingError if one of `modalities` has no calibration windows."""
@@ -183,24 +191,37 @@ class ArtifactStore:
         done: Callable[[], None],
         failed: dict[Job, ExportError] | None = None,
     ) -> None:
-        """Time each artifact that runs here alone; then run them over the held-out windows side by side."""
-        timed, wanted = dict[Job, Costs](), dict[Job, tuple[Program, Path]]()
-        for job, one in lowered.items():
-            program = _program(job, one)
-            windows = self.folder / f"held_out.{job.modality}.safetensors"
-            try:
+        """Time each artifact that runs here alone; then run them over the held-out windows side by side.
+
+        `done` is called once for each. `failed`, if given, receives the MeasurementError of each.
+        """
+        timed, wanted = dict[Job, Measurement](), dict[Job, tuple[Program, Path]]()
+
+        def fail(job: Job, error: MeasurementError) -> None:
+            if failed is None:
+                raise error
+            failed[job] = error
+            done()
+
+        with ExitStack() as stack:
+            for job, one in lowered.items():
                 if missing(job.target):
                     self.made[job] = BuiltArtifact(one, None, None)
-                else:
-                    timed[job], wanted[job] = program.costs(windows), (program, windows)
-            except MeasurementError as error:
-                if failed is None:
-                    raise
-                failed[job] = error
-            done()
-        for job, found in embed_all(wanted).items():
-            parity = compare(found, self.expected[job.modality], self.head)
-            self.made[job] = BuiltArtifact(lowered[job], Measurement(found, timed[job]), parity)
+                    done()
+                    continue
+                program = stack.enter_context(_program(job, one))
+                windows = self.folder / f"held_out.{job.modality}.safetensors"
+                try:
+                    timed[job], wanted[job] = program.time(windows), (program, windows)
+                except MeasurementError as error:
+                    fail(job, error)
+            for job, found in embedded(wanted, {job: one.embeddings for job, one in timed.items()}):
+                if isinstance(found, MeasurementError):
+                    fail(job, found)
+                    continue
+                parity = compare(found, self.expected[job.modality], self.head)
+                self.made[job] = BuiltArtifact(lowered[job], Measurement(found, timed[job].costs), parity)
+                done()
 
 
 def _program(job: Job, lowered: Lowered) -> Program:

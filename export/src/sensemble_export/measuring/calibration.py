@@ -45,7 +45,6 @@ from sensemble_export.measuring.parity import Floats
 
 GAIN = 0.03
 """The share of moments that windows twice as often must find more: they cost twice the processor time."""
-_USES = 4  # of embeddings, before those of streams
 LEAST_KNOWN = 19  # known windows below which a share of them gives no limit: the odds of any window do
 
 
@@ -88,33 +87,28 @@ NOTHING = FittedOn()
 
 @dataclass(frozen=True, slots=True)
 class Embedded:
-    """The embeddings of `FittedOn` by modality, float32 [n, d]; of the streams for each of these."""
+    """The embeddings of `FittedOn` by modality, float32 [n, d], none of them empty."""
 
     calibrate: Mapping[str, Floats]  # of the examples that have it
     known: Mapping[str, Floats]
     background: Mapping[str, Floats]
     degraded: Mapping[str, Floats]
-    streams: Mapping[str, Sequence[Floats]]
+    streams: Sequence[Mapping[str, Floats]]  # of each
 
     @classmethod
     def of(cls, store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -> "Embedded":
-        """Embed all windows at once by the artifacts of `jobs` that run here: starting them takes as long."""
-        clips, parts = data.calibrate, dict[str, list[Tensor]]()
-        labelled = {} if clips is None or clips.targets is None else clips.inputs
-        for m in store.model.modalities:
-            spec = store.model.description.specs[m]
-            none = torch.zeros(0, *spec.shape[1:], dtype=getattr(torch, spec.dtype))
-            some = [labelled[m][clips.present[m]] if clips is not None and m in labelled else none]
-            some += [data.known.get(m, none), data.background.get(m, none)]
-            some += [data.degraded[m][0] if m in data.degraded else none]
-            parts[m] = some + [one.windows.get(m, none) for one in data.streams]
-        shown = {m: [one for one in some if len(one)] for m, some in parts.items()}
-        found = store.embed({m: torch.cat(some) for m, some in shown.items() if some}, jobs)
-        ends = {m: np.cumsum([len(one) for one in parts[m]])[:-1] for m in found}
-        split = {m: np.split(rows, ends[m]) for m, rows in found.items()}
-        uses = [{m: some[use] for m, some in split.items() if len(some[use])} for use in range(_USES)]
-        calibrate, known, background, degraded = uses
-        streams = {m: some[_USES:] for m, some in split.items() if any(map(len, some[_USES:]))}
+        """Embed all windows at once by the artifacts of `jobs` that run here: each is loaded once a core."""
+        clips, described, labelled = data.calibrate, store.model.description, dict[str, Tensor]()
+        if clips is not None and clips.targets is not None:
+            labelled = {m: rows[clips.present[m]] for m, rows in clips.inputs.items()}
+        hard = {m: rows for m, (rows, _) in data.degraded.items()}
+        heard = [one.windows for one in data.streams if labelled and described.task == "multi-class"]
+        uses = labelled, data.known, data.background, hard, *heard
+        parts = {m: [one[m] for one in uses if len(one.get(m, ()))] for m in store.model.modalities}
+        found = store.embed({m: some for m, some in parts.items() if some}, jobs)
+        left = {m: iter(np.split(rows, np.cumsum([*map(len, parts[m])])[:-1])) for m, rows in found.items()}
+        each = [{m: next(left[m]) for m in left if len(one.get(m, ()))} for one in uses]
+        calibrate, known, background, degraded, *streams = each
         return cls(calibrate, known, background, degraded, streams)
 
 
@@ -137,32 +131,32 @@ def fit_calibration(store: ArtifactStore, jobs: Sequence[Job], data: FittedOn) -
     specs: Mapping[str, InputSpec] = store.model.description.specs
     clips = data.calibrate
     embedded = Embedded.of(store, jobs, data)
-    known = embedded.calibrate
-    present = {m: clips.present[m].numpy() for m in known} if clips is not None else {}
+    labelled = embedded.calibrate
+    present = {m: clips.present[m].numpy() for m in labelled} if clips is not None else {}
     unseen = {m: there if data.unseen is None else there & data.unseen for m, there in present.items()}
-    held = {m: rows[unseen[m][present[m]]] for m, rows in known.items()}
+    held = {m: rows[unseen[m][present[m]]] for m, rows in labelled.items()}
     scores = _fit_familiarity(store, data, embedded, held) if data.known else None
-    if not known or clips is None or clips.targets is None:
+    if not labelled or clips is None or clips.targets is None:
         return Fitted(Calibration(RISK, CONFIDENT, 0, REDUNDANT, {}, {}), scores, specs)
-    pooled, present = store.logits(known, clips)
+    pooled, present = store.logits(labelled, clips)
     logits = dict(zip(present, pooled, strict=False))  # the first are of each modality alone
     ways = group_codes(data.groups or [None] * len(clips)).reshape(len(clips), -1).T  # of grouping
     limits, familiar = dict[str, float](), {m: there.copy() for m, there in present.items()}
     far = {m: np.zeros(len(there), bool) for m, there in present.items()}
-    for m, found in _likeness(store, scores, known, present).items():
+    for m, found in _likeness(store, scores, labelled, present).items():
         limits[m] = limit_of(found[unseen[m]], ways[:, unseen[m]])
     for row, m in enumerate(sorted(store.model.modalities)):
         if scores is not None and m in limits:
             scores = familiarity.stretched(scores, row, held[m], ways[:, unseen[m]], limits[m])
-            far[m][present[m]] = scores.are_far(row, known[m], limits[m])
-    likeness = _likeness(store, scores, known, present)
+            far[m][present[m]] = scores.are_far(row, labelled[m], limits[m])
+    likeness = _likeness(store, scores, labelled, present)
     for m, found in likeness.items():
         familiar[m][present[m]] = found[present[m]] >= limits[m]
     truth, task = clips.targets.numpy(), store.head.task
     if data.folds is not None:
         logits = {
             m: _left_out(store, m, rows, truth[present[m]], data.folds, present[m])
-            for m, rows in known.items()
+            for m, rows in labelled.items()
         }
     fitted = calibrate(logits, familiar, truth, task, ways[-1])
     start = Calibration(RISK, CONFIDENT, 0, REDUNDANT, fitted, limits)
@@ -230,10 +224,9 @@ def _fit_timeline(
     head = Head(store.head.weight, store.head.bias, store.head.task, scores)
     devices = {m: spec.device for m, spec in described.specs.items()}
     classifier = Classifier(head, calibration, described.labels, described.specs, devices)
-    heard = embedded.streams.items()
     streams = [
-        (one, {m: StreamWindows(one.ends[m], rows[place]) for m, rows in heard if m in one.ends})
-        for place, one in enumerate(data.streams)
+        (one, {m: StreamWindows(one.ends[m], rows) for m, rows in own.items()})
+        for one, own in zip(data.streams, embedded.streams, strict=True)
     ]
 
     def fitted(specs: Mapping[str, InputSpec], every: int) -> TimelineCalibration | None:
@@ -316,7 +309,7 @@ def _fit_familiarity(
     background = dict(embedded.background)
     for m, rows in embedded.degraded.items():
         wrong = rows[~_are_right(store.head, rows, data.degraded[m][1].numpy())]
-        background[m] = np.concatenate([background[m], wrong])
+        background[m] = np.concatenate([background.get(m, wrong[:0]), wrong])
     # Many known windows have no label: the head names the class.
     classes = {m: store.head.logits(rows).argmax(axis=1) for m, rows in embedded.known.items()}
     return familiarity.fit(embedded.known, background, classes, len(store.head.bias), held)

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from collections.abc import Hashable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ Key = TypeVar("Key", bound=Hashable)
 FLOATS = {"fp32": 0.9999, "fp16": 0.999}  # the least mean cosine similarity: only rounding may differ
 LEAST_COSINE = 0.98  # of a quantized artifact that is worth shipping
 _LEAST = 100  # windows that are worth a process
+_BYTES = 1_000_000_000  # of the copies of an artifact that processes load at once
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,64 +57,94 @@ def is_close(scheme: Scheme, parity: Parity) -> bool:
     return parity.cosine >= least_cosine(scheme)  # False for NaN
 
 
-@dataclass(frozen=True, slots=True)
 class Program:
-    """An artifact to run: its bytes by path, empty for a single file; its name, for errors; its target."""
+    """An artifact to run: a file or a folder, which is removed when the block ends."""
 
-    files: Contents
-    name: str
-    target: str
+    def __init__(self, files: Contents, name: str, target: str) -> None:
+        """Take its bytes by path, empty for a single file; its name, for errors; its target."""
+        self.files, self.name, self.target = files, name, target
 
-    def costs(self, windows: Path) -> Costs:
-        """Time windows of the file `windows` in a fresh process, on a machine that should do nothing else."""
+    def __enter__(self) -> Self:
+        self._folder = TemporaryDirectory()
+        self._artifact = Path(self._folder.name) / self.name
+        executor.write(self.files, self._artifact)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._folder.cleanup()
+
+    def time(self, windows: Path) -> Measurement:
+        """Time the first windows of a file in a fresh process, on a machine that should do nothing else."""
         found = self._run("time", windows)
         median, peak = 1e3 * float(found["median"][0]), float(found["peak"][0])
-        return Costs(median, peak, int(found["threads"][0]))
+        return Measurement(found["embeddings"], Costs(median, peak, int(found["threads"][0])))
 
     def embed(self, windows: Path, rows: range) -> Floats:
-        """Embed these rows of the file `windows` in a fresh process, by one thread; float32 [n, d]."""
+        """Embed these rows of a file in a fresh process, by one thread; float32 [n, d]."""
         found: Floats = self._run("embed", windows, rows.start, rows.stop)["embeddings"]
         return found
 
     def _run(self, what: str, windows: Path, *numbers: int) -> Mapping[str, NDArray[Any]]:
         """Return what the process wrote; raises MeasurementError if it fails."""
         with TemporaryDirectory() as folder:
-            out, artifact = Path(folder) / "measured.safetensors", Path(folder) / self.name
-            executor.write(self.files, artifact)
+            out = Path(folder) / "measured.safetensors"
             process = [sys.executable, "-P", "-m", "sensemble_export.measuring.process"]
-            command = [*process, what, str(artifact), self.target, str(windows), str(out), *map(str, numbers)]
+            command = [*process, what, str(self._artifact), self.target, str(windows), str(out)]
+            command += map(str, numbers)
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 reason = done.stderr.strip().rpartition("\n")[2] or f"exit status {done.returncode}"
                 raise MeasurementError(
-                    f"{artifact.name}: does not run in the runtime ({reason}); run `sensemble doctor`"
+                    f"{self.name}: does not run in the runtime ({reason}); run `sensemble doctor`"
                 )
             return load_file(out)
 
-
-def measure(program: Program, windows: Path) -> Measurement:
-    """Time an artifact, then run it over the file `windows`; raises MeasurementError if that fails."""
-    costs = program.costs(windows)
-    return Measurement(embed_all({program.name: (program, windows)})[program.name], costs)
-
-
-def embed_all(wanted: Mapping[Key, tuple[Program, Path]]) -> dict[Key, Floats]:
-    """Run artifacts over all rows of files `windows`, in a process for each core."""
-    cores = os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
-        parts = {
-            key: [pool.submit(program.embed, windows, rows) for rows in _shares(windows, cores)]
-            for key, (program, windows) in wanted.items()
-        }
-        return {key: np.concatenate([part.result() for part in some]) for key, some in parts.items()}
+    def shares(self, first: int, count: int) -> list[range]:
+        """Return the rows from `first` to `count` for each core; fewer shares of few, or of much to load."""
+        processes = min(os.cpu_count() or 1, max(1, _BYTES // sum(map(len, self.files.values()))))
+        size = max(_LEAST, -(-(count - first) // processes))
+        return [range(start, min(start + size, count)) for start in range(first, count, size)]
 
 
-def _shares(windows: Path, cores: int) -> list[range]:
-    """Return the rows for each core, or fewer shares where there are few."""
+def measure(files: Contents, name: str, target: str, windows: Path) -> Measurement:
+    """Time an artifact and run it over the file `windows`; raises MeasurementError if that fails."""
+    with Program(files, name, target) as program:
+        timed = program.time(windows)
+        ((_, rest),) = embedded({name: (program, windows)}, {name: timed.embeddings})
+    if isinstance(rest, MeasurementError):
+        raise rest
+    return Measurement(rest, timed.costs)
+
+
+def embedded(
+    wanted: Mapping[Key, tuple[Program, Path]], begun: Mapping[Key, Floats] | None = None
+) -> Iterator[tuple[Key, Floats | MeasurementError]]:
+    """Run artifacts over all rows of files of windows, in a process for each core; yield them as they end.
+
+    `begun` has the embeddings of the first rows, which are not run again.
+    """
+    pool = ThreadPoolExecutor(os.cpu_count())
+    try:
+        parts = dict[Key, list[Future[Floats]]]()
+        for key, (program, windows) in wanted.items():
+            first = len(begun[key]) if begun else 0
+            shares = program.shares(first, _rows(windows))
+            parts[key] = [pool.submit(program.embed, windows, rows) for rows in shares]
+        for key, some in parts.items():
+            try:
+                rest = [part.result() for part in some]
+            except MeasurementError as error:
+                yield key, error
+            else:
+                yield key, np.concatenate([begun[key], *rest] if begun else rest)
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _rows(windows: Path) -> int:
     with safe_open(windows, "numpy") as file:
-        count = file.get_slice("windows").get_shape()[0]
-    size = max(_LEAST, -(-count // cores))
-    return [range(start, min(start + size, count)) for start in range(0, count, size)]
+        count: int = file.get_slice("windows").get_shape()[0]
+    return count
 
 
 def compare(found: Floats, expected: Floats, head: Head) -> Parity:

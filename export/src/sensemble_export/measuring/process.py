@@ -2,9 +2,10 @@
 
 Its arguments are `embed ARTIFACT TARGET WINDOWS OUT FIRST END` or `time ARTIFACT TARGET WINDOWS OUT`. WINDOWS
 is a safetensors file with `windows` [N, ...]. OUT becomes one with `embeddings` float32 [END - FIRST, d] of
-these rows, or with `median` float64 [1] (the seconds of a window), `peak` float64 [1] (resident MB after a
-few windows) and `threads` int64 [1]. It imports no torch, so its time and memory are the runtime's, nor
-ExecuTorch's Python package, which would take over the log that the runtime's native module reads errors from.
+these rows; or with those of the first windows, `median` float64 [1] (the seconds of one), `peak` float64 [1]
+(resident MB after a few) and `threads` int64 [1]. It imports no torch, so its time and memory are the
+runtime's, nor ExecuTorch's Python package, which would take over the log that the runtime's native module
+reads errors from.
 """
 
 import os
@@ -36,13 +37,15 @@ def embed(artifact: Path, target: str, windows: Path, out: Path, first: int, end
 
 
 def time(artifact: Path, target: str, windows: Path, out: Path, *before: float) -> None:
-    """Time some windows, after an untimed one, with one thread, or all cores if they are well faster.
+    """Time and embed the first windows, by one thread, or by all cores if they are well faster.
+
+    One window before them is not timed.
 
     `before` has the median seconds of the trials so far: with all cores, then with one thread.
     """
     threads = int(len(before) == 1)
     encoder = executor.load(artifact, target, threads)
-    seconds = list[float]()
+    embeddings, seconds = [], list[float]()
     with safe_open(windows, "numpy") as file:
         rows = file.get_slice("windows")
         count = min(rows.get_shape()[0], _TIMED)
@@ -52,7 +55,7 @@ def time(artifact: Path, target: str, windows: Path, out: Path, *before: float) 
             if index < _SETTLED:
                 sleep(REAL, _REST)
             start = REAL.now()
-            encoder(window)
+            embeddings.append(encoder(window))
             seconds.append(REAL.now() - start)
             if index < _SETTLED:
                 peak = memory(most=True) / 1e6
@@ -62,8 +65,9 @@ def time(artifact: Path, target: str, windows: Path, out: Path, *before: float) 
                     # A thread pool keeps its size, and memory its peak: start again as a new process.
                     command = [sys.executable, "-P", "-m", __spec__.name, *sys.argv[1:], str(median)]
                     os.execv(sys.executable, command)  # noqa: S606
-    timed = {"median": np.array([np.median(seconds)]), "peak": np.array([peak])}
-    save_file(timed | {"threads": np.array([threads])}, out)
+    costs = {"median": np.median(seconds), "peak": peak, "threads": threads}
+    found = {"embeddings": np.stack(embeddings)} | {name: np.array([one]) for name, one in costs.items()}
+    save_file(found, out)
 
 
 if __name__ == "__main__":

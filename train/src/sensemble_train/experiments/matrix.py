@@ -131,7 +131,7 @@ def _on_labels(method: str, *, drawn: bool = False) -> MatrixRow:
 
 
 ROWS: MatrixRows = {
-    "linear_probe": SubsetJob.linear_probe,
+    "linear_probe": SubsetJob.sized_probe,
     "finetune": _finetune,
     "wiseft": _averaged("wiseft", _finetune),
     "masd": _masd,

@@ -19,6 +19,7 @@ from sensemble_train.recipe.recipe import Recipe
 from sensemble_train.recipe.run_folder import SCORED
 
 _TIMED = 4  # steps of a stage
+_BACKGROUND = "background"  # at the end of the names of the stages that read these
 _SYNTHETIC = 40  # backgrounds that kinds make
 
 
@@ -52,11 +53,13 @@ def estimate(
     timed = _Timed(config)
     with TemporaryDirectory() as folder:
         timed.run(Path(folder), watch, dataset)
-    every = sum(map(len, timed.chosen.values())) + timed.backgrounds
-    few = sum(map(len, timed.few.values())) + timed.few_backgrounds
-    sources = [_decoding(times) for stage, times in took.items() if stage.startswith("decode ")]
-    sources += [sum(times) for stage, times in took.items() if stage.startswith("embed ")]
-    found = [StageEstimate("decode", every, sum(sources) / few)]
+    every, few = sum(map(len, timed.chosen.values())), sum(map(len, timed.few.values()))
+    sources = {stage: _decoding(times) for stage, times in took.items() if stage.startswith("decode ")}
+    sources |= {stage: sum(times) for stage, times in took.items() if stage.startswith("embed ")}
+    apart = sum(seconds for stage, seconds in sources.items() if stage.endswith(_BACKGROUND))
+    found = [StageEstimate("decode", every, (sum(sources.values()) - apart) / few)]
+    if timed.few_backgrounds:
+        found.append(StageEstimate("backgrounds", timed.every_background, apart / timed.few_backgrounds))
     tuning = config.finetune.length(len(timed.chosen["train"]))
     for stage, times in took.items():
         if stage == "pretrain" or stage.startswith(("masd ", "specialist ", "subset ")):
@@ -78,7 +81,7 @@ class _Timed(Recipe):
     chosen: Chosen
     few: Chosen
     train_sets: list[Subset]
-    backgrounds = few_backgrounds = 0
+    every_background = few_backgrounds = 0
 
     def __init__(self, config: Config) -> None:
         few = replace(
@@ -101,7 +104,7 @@ class _Timed(Recipe):
         some = self._some(own)
         few = backgrounds(self.config, model, some, report, synthetic=_SYNTHETIC)
         if few is not None:
-            self.backgrounds, self.few_backgrounds = len(own) + SYNTHETIC, len(some) + _SYNTHETIC
+            self.every_background, self.few_backgrounds = len(own) + SYNTHETIC, len(some) + _SYNTHETIC
         return few
 
     def _some(self, examples: Sequence[Example]) -> Sequence[Example]:

@@ -160,7 +160,7 @@ class SubsetJob:
         """Return the linear probe of this M_T, which others start from."""
         return self.trained("probe", lambda loop: self._probe(self.train, loop))
 
-    def linear_probe(self) -> Model:
+    def sized_probe(self) -> Model:
         """Return the probe that reads pictures at the sizes that suit `calibrate`, to compare with."""
         return self.trained("linear_probe", lambda _: self.sized(self.probed()))
 

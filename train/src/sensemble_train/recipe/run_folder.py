@@ -2,6 +2,7 @@
 
 config.json                     the configuration; another one is refused
 pretrained/                     a saved model and its training log
+models/probe/<M_T>/             a saved model, the start of every method
 models/<method>/<M_T>/          a saved model, its training log, scores.json: M_E -> score, and
                                 intervals.json: M_E -> the score's 95 % interval, its examples, and chance
 specialists/<modality>/         the same, trained on its labels alone
